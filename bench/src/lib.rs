@@ -1,0 +1,1 @@
+//! Micro benches, load against peers, dated results.

@@ -1,0 +1,1 @@
+//! What an operator writes: units, names, the documents, their checks and differences. Pure.

@@ -1,0 +1,1 @@
+//! What a table decides: compile, match, filters, decide. Pure.

@@ -1,0 +1,1 @@
+//! Balancers and budgets as plain state machines. Pure.

@@ -1,0 +1,1 @@
+//! The services behind the proxy: endpoint sets, DNS, in-flight counts; the shell around weir-resilience.
