@@ -1,0 +1,1 @@
+//! The admin, metrics and health servers.
