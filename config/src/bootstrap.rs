@@ -1,5 +1,8 @@
 //! The bootstrap document: what one proxy process is started with.
 
+mod forms;
+mod read;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 

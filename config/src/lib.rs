@@ -14,10 +14,14 @@
 pub mod bootstrap;
 pub mod check;
 pub mod diff;
+mod document;
 pub mod mesh;
 pub mod names;
 pub mod node;
 pub mod problem;
 pub mod read;
 pub mod schema;
+pub mod text;
 pub mod units;
+
+pub use document::{Parsed, placed};

@@ -1,6 +1,9 @@
 //! The mesh document: routes and upstreams, as an operator writes them. What is typed here is not what runs: the
 //! policy crate compiles it into a table.
 
+mod forms;
+mod read;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -8,6 +11,7 @@ use serde::Serialize;
 
 use crate::names::{Authority, HeaderName, Host, Method, Name, Origin, PathPattern};
 use crate::node::Node;
+use crate::problem::{Path, Problem};
 use crate::units::{Date, Duration, Share};
 
 /// A whole mesh document.

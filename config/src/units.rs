@@ -1,1 +1,313 @@
-//! units
+//! Quantities with their units: `"250ms"`, `"64KiB"`, `"100/s"`, `"5%"`, `2026-12-01`. A bare number is refused
+//! wherever a unit matters, since half of all wrong timeouts are seconds taken for milliseconds.
+//!
+//! Each type shows itself in the shortest form that reads back to the same value: `"60s"` becomes `"1m"`.
+
+use std::fmt;
+use std::time::Duration as Time;
+
+use crate::text::{Fault, Text};
+use crate::text_type;
+
+/// A span of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Duration(pub Time);
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Size(pub u64);
+
+/// So many in each span of time. `60/m` and `1/s` are two different rates: what may come at once differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate {
+    /// At least 1.
+    pub count: u32,
+    /// Longer than zero.
+    pub per: Time,
+}
+
+/// A part of a whole, 0% to 100%, exact to a millionth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Share {
+    ppm: u32,
+}
+
+/// A day of the calendar, UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(pub jiff::civil::Date);
+
+text_type!(
+    Duration,
+    r"^[0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h|d)$",
+    "A span of time: a number and its unit, ns, us, ms, s, m, h or d. \"250ms\""
+);
+text_type!(
+    Size,
+    r"^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB|TiB)$",
+    "A number of bytes: a number and its unit, B, KiB, MiB, GiB or TiB. \"64KiB\""
+);
+text_type!(
+    Rate,
+    r"^[0-9]+/([0-9]+(\.[0-9]+)?)?(ns|us|ms|s|m|h|d)$",
+    "So many in each span of time. \"100/s\", \"1/3s\", \"5000/h\""
+);
+text_type!(Share, r"^[0-9]+(\.[0-9]+)?%$", "A part of a whole, \"0%\" to \"100%\", with up to four decimals. \"0.5%\"");
+text_type!(Date, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "A day: year, month, day. 2026-12-01");
+
+/// Units from the smallest, with how many of the base they are.
+type Units = [(&'static str, u64)];
+
+const TIMES: &Units = &[
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60 * 1_000_000_000),
+    ("h", 3_600 * 1_000_000_000),
+    ("d", 86_400 * 1_000_000_000),
+];
+const SIZES: &Units = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+
+impl Duration {
+    /// The longest span that a document may hold, 100 years: whatever the reader lets through can be added to a clock's
+    /// reading without overflow.
+    pub const MAX: Self = Self(Time::from_secs(36_500 * 86_400));
+}
+
+impl Text for Duration {
+    const WHAT: &'static str = "a duration such as \"30s\"";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let nanos = quantity(text, TIMES, "duration", "\"250ms\", \"30s\", \"5m\"")?;
+        let time = Time::new((nanos / 1_000_000_000) as u64, (nanos % 1_000_000_000) as u32);
+        if time > Self::MAX.0 {
+            return Err(Fault::new(format!("\"{text}\" is too long")).hint("at most 36500d, 100 years"));
+        }
+        Ok(Self(time))
+    }
+
+    fn number_hint(number: &str) -> String {
+        format!("write the unit: \"{number}s\" or \"{number}ms\"")
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_quantity(f, self.0.as_nanos(), TIMES, "0s")
+    }
+}
+
+impl From<Duration> for Time {
+    fn from(duration: Duration) -> Self {
+        duration.0
+    }
+}
+
+impl Text for Size {
+    const WHAT: &'static str = "a size such as \"64KiB\"";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let bytes = quantity(text, SIZES, "size", "\"512B\", \"64KiB\", \"1MiB\"")?;
+        u64::try_from(bytes).map(Self).map_err(|_| Fault::new(format!("\"{text}\" is too large")))
+    }
+
+    fn number_hint(number: &str) -> String {
+        format!("write the unit: \"{number}B\" or \"{number}KiB\"")
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_quantity(f, self.0.into(), SIZES, "0B")
+    }
+}
+
+impl Text for Rate {
+    const WHAT: &'static str = "a rate such as \"100/s\"";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        const FORM: &str = "a rate is a whole number, `/` and a span of time: \"100/s\", \"1/3s\", \"5000/h\"";
+        let fault = || Fault::new(format!("\"{}\" is not a rate", text.escape_debug())).hint(FORM);
+        let (count, per) = text.split_once('/').ok_or_else(fault)?;
+        if !digits(count) {
+            return Err(fault());
+        }
+        let count: u32 = count.parse().map_err(|_| Fault::new(format!("\"{text}\" is too high a rate")))?;
+        let per = if per.starts_with(|c: char| c.is_ascii_digit()) {
+            Duration::from_text(per)?
+        } else {
+            Duration::from_text(&format!("1{per}")).map_err(|_| fault())?
+        };
+        if count == 0 || per.0.is_zero() {
+            let hint = "a rate is at least 1 in a span longer than zero; to let nothing through, use the filter `deny`";
+            return Err(Fault::new(format!("\"{text}\" is not a rate")).hint(hint));
+        }
+        Ok(Self { count, per: per.0 })
+    }
+
+    fn number_hint(number: &str) -> String {
+        format!("write in what time: \"{number}/s\" or \"{number}/m\"")
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let per = Duration(self.per).to_string();
+        // "1s" is "s", but "10s" stays.
+        let unit = per.strip_prefix('1').filter(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+        write!(f, "{}/{}", self.count, unit.unwrap_or(&per))
+    }
+}
+
+impl Share {
+    pub const ALL: Self = Self { ppm: 1_000_000 };
+
+    /// None above a million.
+    pub fn from_ppm(ppm: u32) -> Option<Self> {
+        (ppm <= Self::ALL.ppm).then_some(Self { ppm })
+    }
+
+    /// Parts per million.
+    pub fn ppm(self) -> u32 {
+        self.ppm
+    }
+
+    /// 0 to 1.
+    pub fn fraction(self) -> f64 {
+        f64::from(self.ppm) / 1e6
+    }
+}
+
+impl Text for Share {
+    const WHAT: &'static str = "a share such as \"5%\"";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let fault =
+            || Fault::new(format!("\"{}\" is not a share", text.escape_debug())).hint("write \"5%\" or \"0.5%\"");
+        let number = text.strip_suffix('%').ok_or_else(fault)?;
+        let ppm = scaled(number, 10_000).map_err(|wrong| match wrong {
+            Wrong::Form => fault(),
+            Wrong::TooFine => {
+                Fault::new(format!("\"{text}\" is too fine a share")).hint("at most four decimals: \"0.0001%\"")
+            }
+            Wrong::TooLarge => above(text),
+        })?;
+        u32::try_from(ppm).ok().and_then(Self::from_ppm).ok_or_else(|| above(text))
+    }
+
+    fn number_hint(number: &str) -> String {
+        format!("write \"{number}%\"")
+    }
+}
+
+fn above(text: &str) -> Fault {
+    Fault::new(format!("\"{text}\" is more than all")).hint("a share is at most \"100%\"")
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.ppm / 10_000, self.ppm % 10_000);
+        if rest == 0 {
+            return write!(f, "{whole}%");
+        }
+        let decimals = format!("{rest:04}");
+        write!(f, "{whole}.{}%", decimals.trim_end_matches('0'))
+    }
+}
+
+impl Text for Date {
+    const WHAT: &'static str = "a date such as 2026-12-01";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        let parts = || {
+            let [year, month, day]: [&str; 3] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
+            let widths = [year, month, day].map(str::len) == [4, 2, 2];
+            (widths && [year, month, day].into_iter().all(digits)).then_some((year, month, day))
+        };
+        let (year, month, day) = parts().ok_or_else(|| {
+            Fault::new(format!("\"{}\" is not a date", text.escape_debug())).hint("year-month-day: 2026-12-01")
+        })?;
+        let none = || Fault::new(format!("there is no {text} in the calendar")).hint("year-month-day: 2026-12-01");
+        let year = year.parse().map_err(|_| none())?;
+        let month = month.parse().map_err(|_| none())?;
+        let day = day.parse().map_err(|_| none())?;
+        jiff::civil::Date::new(year, month, day).map(Self).map_err(|_| none())
+    }
+
+    fn number_hint(_: &str) -> String {
+        "year-month-day: 2026-12-01".to_owned()
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.0.year(), self.0.month(), self.0.day())
+    }
+}
+
+/// A number and one of `units`, in the base unit.
+fn quantity(text: &str, units: &Units, what: &str, examples: &str) -> Result<u128, Fault> {
+    let names = || units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let not_one = || Fault::new(format!("\"{}\" is not a {what}", text.escape_debug()));
+    if number.is_empty() {
+        return Err(not_one().hint(format!("write a number and its unit, with nothing between: {examples}")));
+    }
+    if unit.is_empty() {
+        return Err(Fault::new(format!("\"{number}\" has no unit")).hint(format!("one of {}: {examples}", names())));
+    }
+    let Some(&(_, base)) = units.iter().find(|(name, _)| *name == unit) else {
+        let message = format!("\"{}\" has the unknown unit `{}`", text.escape_debug(), unit.escape_debug());
+        return Err(Fault::new(message).hint(format!("one of {}: {examples}", names())));
+    };
+    scaled(number, base).map_err(|wrong| match wrong {
+        Wrong::Form => not_one().hint(format!("write a number and its unit, with nothing between: {examples}")),
+        Wrong::TooFine => not_one().hint(format!("it is no whole number of {}", units[0].0)),
+        Wrong::TooLarge => Fault::new(format!("\"{text}\" is too large")),
+    })
+}
+
+enum Wrong {
+    Form,
+    TooFine,
+    TooLarge,
+}
+
+/// `number` (`12`, `1.5`) times `base`, exactly.
+fn scaled(number: &str, base: u64) -> Result<u128, Wrong> {
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    if !digits(whole) || !digits(decimals) {
+        return Err(Wrong::Form);
+    }
+    let decimals = decimals.trim_end_matches('0');
+    let whole: u64 = whole.parse().map_err(|_| Wrong::TooLarge)?;
+    let whole = u128::from(whole) * u128::from(base);
+    if decimals.is_empty() {
+        return Ok(whole);
+    }
+    // 18 digits times 2^47 (a day in nanoseconds) stay below 2^107.
+    let scale = u32::try_from(decimals.len()).ok().filter(|len| *len <= 18).ok_or(Wrong::TooFine)?;
+    let part = decimals.parse::<u128>().map_err(|_| Wrong::Form)? * u128::from(base);
+    let scale = 10u128.pow(scale);
+    if !part.is_multiple_of(scale) {
+        return Err(Wrong::TooFine);
+    }
+    Ok(whole + part / scale)
+}
+
+fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// In the largest unit that needs no decimals.
+fn write_quantity(f: &mut fmt::Formatter<'_>, value: u128, units: &Units, zero: &str) -> fmt::Result {
+    if value == 0 {
+        return f.write_str(zero);
+    }
+    let unit = units.iter().rev().find(|(_, base)| value.is_multiple_of(u128::from(*base)));
+    match unit {
+        Some((name, base)) => write!(f, "{}{name}", value / u128::from(*base)),
+        None => write!(f, "{value}{}", units[0].0),
+    }
+}
