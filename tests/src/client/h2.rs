@@ -73,6 +73,11 @@ impl H2 {
         Ok(Open { send, response: Some(response), recv: None })
     }
 
+    /// How many streams the server lets this client open at a time, as far as it has said.
+    pub fn streams_at_a_time(&self) -> usize {
+        self.send.current_max_send_streams()
+    }
+
     /// Waits for the end of the connection: `Ok` where the server ended it in order.
     pub async fn closed(self) -> anyhow::Result<()> {
         drop(self.send);

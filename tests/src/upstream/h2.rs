@@ -123,9 +123,8 @@ impl Half {
     }
 
     fn finish(&mut self, in_order: bool) {
-        if !in_order || self.send.is_none() {
-            self.reset();
-        } else if self.end(&[]).is_err() {
+        let whole = in_order && self.send.is_some() && self.end(&[]).is_ok();
+        if !whole {
             self.reset();
         }
     }

@@ -111,6 +111,16 @@ impl Upstream {
     pub fn table(&self) -> String {
         format!("[upstreams.{}]\nendpoints = [\"{}\"]\n", self.name, self.address)
     }
+
+    /// A mesh document that sends everything here.
+    pub fn mesh(&self) -> String {
+        self.mesh_with("")
+    }
+
+    /// [`Upstream::mesh`] with more keys in its one rule.
+    pub fn mesh_with(&self, keys: &str) -> String {
+        format!("[[routes.all.rules]]\nto = \"{}\"\n{keys}\n\n{}", self.name, self.table())
+    }
 }
 
 impl Drop for Upstream {
