@@ -71,10 +71,11 @@ def describe(root, names):
     yield "Kernel", f"{platform.system()} {platform.release()}"
     if "weir" in names:
         yield "Weir", f"commit {_say(['git', 'describe', '--always', '--dirty'], cwd=root)}"
-    yield "Built with", f"rustc {rustc}, profile `{PROFILE}`; bare is Pingora {pingora[1]} with rustls, aws-lc-rs, mimalloc"
+    yield "Built with", f"rustc {rustc}, profile `{PROFILE}`"
+    yield "bare", f"Pingora {pingora[1]} with rustls, aws-lc-rs, mimalloc"
     for peer, order, version, library in (
         ("nginx", "-V", r"nginx/(\S+)", r"OpenSSL (\S+)"),
-        ("haproxy", "-vv", r"version (\S+)", r"running on OpenSSL version : OpenSSL (\S+)"),
+        ("haproxy", "-vv", r"version (\S+)", r"Running on OpenSSL version : OpenSSL (\S+)"),
     ):
         if peer in names:
             said = _say([peer, order])

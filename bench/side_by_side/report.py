@@ -8,8 +8,8 @@ UNEVEN = 1.10
 
 def load_table(results):
     """`results`: scenario → name → rounds."""
-    head = ["scenario", "proxy", "requests/s", "CPU µs/request (min)", "× bare", "× nginx", "p50 µs", "p99 µs", "waited"]
-    rows = [[*head, "rounds"]]
+    figures = ["requests/s", "CPU µs/request (min)", "× bare", "× nginx", "p50 µs", "p99 µs", "waited", "rounds"]
+    rows = [["scenario", "proxy", *figures]]
     for scenario, rounds in results.items():
         for name, of in rounds.items():
             rows.append([scenario, name, *_figures(of, rounds)])
@@ -39,7 +39,11 @@ def _figures(of, rounds):
 def _ratio(of, to):
     """The median of the ratios within each round, which the machine's good and bad seconds leave alone."""
     ratios = [one.cpu_us / other.cpu_us for one, other in zip(of, to or []) if not (one.void or other.void)]
-    return f"{median(ratios):.2f}" if ratios else "–"
+    return _times(median(ratios)) if ratios else "–"
+
+
+def _times(ratio):
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
 
 
 def _or_dash(values):
@@ -50,7 +54,7 @@ def instruction_table(counts):
     """`counts`: name → user instructions per request."""
     rows = [["proxy", "user instructions/request", "× bare", "× nginx"]]
     for name, count in counts.items():
-        ratios = [f"{count / counts[to]:.2f}" if to in counts else "–" for to in ("bare", "nginx")]
+        ratios = [_times(count / counts[to]) if to in counts else "–" for to in ("bare", "nginx")]
         rows.append([name, f"{count:,.0f}", *ratios])
     return _table(rows)
 
@@ -60,8 +64,10 @@ def _table(rows):
 
     def line(row):
         # Words to the left, figures to the right.
-        words = 2 if row[0] in ("", rows[0][0]) or len(row) > 4 else 1
-        cells = [cell.ljust(width) if at < words else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths))]
+        words = rows[0].index("proxy") + 1
+        pairs = list(zip(row, widths))
+        cells = [cell.ljust(width) for cell, width in pairs[:words]]
+        cells += [cell.rjust(width) for cell, width in pairs[words:]]
         return f"| {' | '.join(cells)} |"
 
     rule = ["-" * width for width in widths]

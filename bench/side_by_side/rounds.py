@@ -1,7 +1,8 @@
 """Proxy CPU per request: rounds of load on each peer in turn, all of them up at once.
 
 Clocks are read while nothing is in flight, before the first and after the last measured request (the load generator
-holds at its marks until it is told to go on). So a round's CPU time belongs to its requests, all of it, and to no other.
+holds at its marks until it is told to go on). So a round's CPU time belongs to its requests, all of it, and to no
+other.
 """
 
 import json
@@ -16,8 +17,8 @@ from .peers import LENGTH, PATH
 from .world import descendants
 
 WARM_SECONDS = 0.5
-# h2load opens its connections inside the round, so it gets by number what the others get by time. Weir, as many do, ends a
-# connection after some thousands of requests (10,000), which h2load takes for a failure: stay below.
+# h2load opens its connections inside the round, so it gets by number what the others get by time. Weir, as many do,
+# ends a connection after some thousands of requests (10,000), which h2load takes for a failure: stay below.
 H2_CLIENTS, H2_STREAMS = 8, 16
 H2_WARM_REQUESTS = 4000
 H2_REQUEST_LIMIT = 9000 * H2_CLIENTS
@@ -41,7 +42,7 @@ SCENARIOS = {
     for scenario in (
         Scenario("plain", "HTTP/1.1, 64 connections, 1 KiB, closed loop"),
         Scenario("tls", "HTTP/1.1 over TLS 1.3 (AES-128-GCM), 64 connections, 1 KiB, closed loop", tls=True),
-        Scenario("h2", f"HTTP/2 over TLS 1.3, {H2_CLIENTS} connections × {H2_STREAMS} streams, 1 KiB", tls=True, h2=True),
+        Scenario("h2", f"HTTP/2 over TLS 1.3, {H2_CLIENTS} × {H2_STREAMS} streams, 1 KiB", tls=True, h2=True),
         Scenario("open", "HTTP/1.1, 3,000 requests/s over 64 connections, 1 KiB, open loop", rate=3000),
         Scenario("many", "HTTP/1.1, 1,000 connections, 1 KiB, closed loop", connections=1000),
         Scenario("large", "HTTP/1.1, 16 connections, 1 MiB, closed loop", connections=16, path="/1m", length=1 << 20),

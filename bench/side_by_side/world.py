@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 
 # What a process gets to end by itself.
 END_SECONDS = 5
+# Signals that end the run.
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Failure(Exception):
@@ -41,6 +44,9 @@ class World:
         return self
 
     def __exit__(self, *_):
+        # A second Ctrl-C would leave behind what the first has yet to end.
+        for ending in ENDINGS:
+            signal.signal(ending, signal.SIG_IGN)
         for process in reversed(self._started):
             self.end(process)
         shutil.rmtree(self.folder, ignore_errors=True)

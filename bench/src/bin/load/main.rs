@@ -15,6 +15,7 @@ mod report;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
@@ -61,8 +62,18 @@ struct Args {
     hold: bool,
 }
 
-fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, which is the reason why the round is void.
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<()> {
     let target = Target::new(args.connect, args.tls.as_deref(), args.length)?;
     let request =
         format!("GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: weir-bench\r\naccept: */*\r\n\r\n", args.path, args.host);
