@@ -1,5 +1,6 @@
 //! The bootstrap document: what one proxy process is started with.
 
+mod defaults;
 mod forms;
 mod read;
 

@@ -1,6 +1,7 @@
 //! The mesh document: routes and upstreams, as an operator writes them. What is typed here is not what runs: the
 //! policy crate compiles it into a table.
 
+mod defaults;
 mod forms;
 mod read;
 

@@ -11,6 +11,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+pub(crate) use host::is_dns_name;
 pub use host::{Authority, Host, Origin};
 pub(crate) use http::is_token;
 pub use http::{HeaderName, Method};
