@@ -1,0 +1,219 @@
+//! Radix trees over paths, in one arena.
+//!
+//! A node stands for the bytes on the way to it. On it hang the candidates whose path is exactly these bytes, those
+//! whose prefix they are, and those whose regex begins with them literally. So one descent passes every candidate that
+//! a path can have. On the way back up, longer prefixes come before shorter ones, and at one node prefixes before
+//! regexes: that is the order of precedence.
+//!
+//! Children of a node stand side by side, and their first bytes do so in a list of their own, so that a step reads few
+//! cache lines. Every node knows the nearest node above it on which something hangs, so that going up skips the rest,
+//! and needs no stack.
+
+use std::ops::Range;
+
+/// A position in the arena.
+pub(crate) type NodeId = u32;
+
+/// There is no node.
+const NONE: NodeId = NodeId::MAX;
+
+/// A candidate's place in the trees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hook<'a> {
+    /// The number of its host.
+    pub host: u32,
+    /// The exact path, the prefix (without a slash at its end), or the regex's literal head.
+    pub path: &'a [u8],
+    pub kind: Kind,
+}
+
+/// In the order in which they hang on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Exact,
+    Prefix,
+    Regex,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+    /// The first byte of each node's label; 0 for roots, whose label is empty.
+    first: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Node {
+    /// The bytes between its parent and it.
+    label: u32,
+    label_length: u32,
+    /// How many bytes it stands for.
+    depth: u32,
+    children: NodeId,
+    children_count: u32,
+    /// The nearest node above it that has prefixes or regexes.
+    above: NodeId,
+    /// Its candidates: exact ones, prefixes and regexes, one after the other.
+    exact: u32,
+    prefix: u32,
+    regex: u32,
+    end: u32,
+}
+
+impl Tree {
+    /// Adds the tree of one host. `hooks` are sorted by path and kind, and the candidate of the first of them is
+    /// `first`.
+    pub(crate) fn grow(&mut self, hooks: &[Hook<'_>], first: u32) -> NodeId {
+        let root = self.nodes.len() as NodeId;
+        self.push(b"", 0, NONE);
+        // Nodes whose hooks have still to be shared out among their children. Breadth first, so that children stand
+        // side by side.
+        let mut open = vec![(root, 0..hooks.len())];
+        let mut next = 0;
+        while let Some((id, Range { start, end })) = open.get(next).cloned() {
+            next += 1;
+            let depth = self.nodes[id as usize].depth as usize;
+            let own = hooks[start..end].partition_point(|hook| hook.path.len() == depth);
+            self.hang(id, &hooks[start..start + own], first + start as u32);
+
+            let node = &self.nodes[id as usize];
+            let above = if node.end > node.prefix { id } else { node.above };
+            self.nodes[id as usize].children = self.nodes.len() as NodeId;
+            let mut at = start + own;
+            for child in hooks[at..end].chunk_by(|one, next| one.path[depth] == next.path[depth]) {
+                let child_end = at + child.len();
+                // The list is sorted, so what the first and the last have in common is common to all.
+                let common = common_length(child[0].path, child[child.len() - 1].path);
+                open.push((self.nodes.len() as NodeId, at..child_end));
+                self.push(&child[0].path[depth..common], common, above);
+                self.nodes[id as usize].children_count += 1;
+                at = child_end;
+            }
+        }
+        root
+    }
+
+    fn push(&mut self, label: &[u8], depth: usize, above: NodeId) {
+        self.first.push(label.first().copied().unwrap_or(0));
+        self.nodes.push(Node {
+            label: self.labels.len() as u32,
+            label_length: label.len() as u32,
+            depth: depth as u32,
+            children: 0,
+            children_count: 0,
+            above,
+            exact: 0,
+            prefix: 0,
+            regex: 0,
+            end: 0,
+        });
+        self.labels.extend_from_slice(label);
+    }
+
+    fn hang(&mut self, id: NodeId, hooks: &[Hook<'_>], first: u32) {
+        let up_to = |kind| first + hooks.partition_point(|hook| hook.kind < kind) as u32;
+        let node = &mut self.nodes[id as usize];
+        node.exact = first;
+        node.prefix = up_to(Kind::Prefix);
+        node.regex = up_to(Kind::Regex);
+        node.end = first + hooks.len() as u32;
+    }
+
+    /// Ranges of the candidates that the path has in one tree, best first. Some may be empty.
+    pub(crate) fn candidates<'t>(&'t self, root: NodeId, path: &'t [u8]) -> impl Iterator<Item = Range<usize>> + 't {
+        let deepest = self.descend(root, path);
+        let node = &self.nodes[deepest as usize];
+        let exact = if node.depth as usize == path.len() { node.exact..node.prefix } else { 0..0 };
+        let mut next = deepest;
+        let rest = std::iter::from_fn(move || {
+            let node = self.nodes.get(next as usize)?;
+            next = node.above;
+            // A prefix ends where an element of the path ends.
+            let whole_elements = matches!(path.get(node.depth as usize), None | Some(b'/'));
+            Some(if whole_elements { node.prefix..node.end } else { node.regex..node.end })
+        });
+        std::iter::once(exact).chain(rest).map(|range| range.start as usize..range.end as usize)
+    }
+
+    /// The deepest node whose bytes the path begins with.
+    fn descend(&self, root: NodeId, path: &[u8]) -> NodeId {
+        let mut id = root;
+        loop {
+            let node = &self.nodes[id as usize];
+            let Some((byte, _)) = path[node.depth as usize..].split_first() else { return id };
+            let children = node.children as usize..(node.children + node.children_count) as usize;
+            let Some(child) = memchr::memchr(*byte, &self.first[children]) else { return id };
+            let child_id = node.children + child as NodeId;
+            let child = &self.nodes[child_id as usize];
+            let label = &self.labels[child.label as usize..][..child.label_length as usize];
+            if !path[node.depth as usize..].starts_with(label) {
+                return id;
+            }
+            id = child_id;
+        }
+    }
+}
+
+fn common_length(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hooks that `path` has, best first, of a tree that is grown from them.
+    fn found<'a>(hooks: &[(&'a str, Kind)], path: &str) -> Vec<(&'a str, Kind)> {
+        let mut sorted = hooks.to_vec();
+        sorted.sort();
+        let hooks: Vec<_> =
+            sorted.iter().map(|(path, kind)| Hook { host: 0, path: path.as_bytes(), kind: *kind }).collect();
+        let mut tree = Tree::default();
+        let root = tree.grow(&hooks, 0);
+        tree.candidates(root, path.as_bytes()).flatten().map(|position| sorted[position]).collect()
+    }
+
+    #[test]
+    fn candidates_come_best_first() {
+        use Kind::*;
+        let hooks = [
+            ("", Prefix),
+            ("", Regex),
+            ("/a", Exact),
+            ("/a", Prefix),
+            ("/a", Regex),
+            ("/a/", Regex),
+            ("/a/b", Prefix),
+            ("/ab", Exact),
+            ("/ab/c", Prefix),
+            ("/b", Prefix),
+        ];
+        assert_eq!(found(&hooks, "/a"), [("/a", Exact), ("/a", Prefix), ("/a", Regex), ("", Prefix), ("", Regex)]);
+        assert_eq!(
+            found(&hooks, "/a/b/c"),
+            [("/a/b", Prefix), ("/a/", Regex), ("/a", Prefix), ("/a", Regex), ("", Prefix), ("", Regex)]
+        );
+        assert_eq!(found(&hooks, "/ab"), [("/ab", Exact), ("/a", Regex), ("", Prefix), ("", Regex)]);
+        assert_eq!(found(&hooks, "/b/x"), [("/b", Prefix), ("", Prefix), ("", Regex)]);
+        assert_eq!(found(&hooks, "/"), [("", Prefix), ("", Regex)]);
+        assert_eq!(found(&hooks, "/c"), [("", Prefix), ("", Regex)]);
+    }
+
+    #[test]
+    fn a_prefix_ends_with_an_element() {
+        let hooks = [("/a", Kind::Prefix)];
+        assert_eq!(found(&hooks, "/a").len(), 1);
+        assert_eq!(found(&hooks, "/a/").len(), 1);
+        assert_eq!(found(&hooks, "/a/b").len(), 1);
+        assert_eq!(found(&hooks, "/ab").len(), 0);
+        assert_eq!(found(&hooks, "/").len(), 0);
+    }
+
+    #[test]
+    fn hooks_of_one_path_share_a_node() {
+        let hooks = [("/a", Kind::Prefix), ("/a", Kind::Prefix), ("/a/b", Kind::Exact), ("/a/b", Kind::Exact)];
+        assert_eq!(found(&hooks, "/a/b").len(), 4);
+        assert_eq!(found(&hooks, "/a/c").len(), 2);
+    }
+}
