@@ -3,6 +3,7 @@
 mod compile;
 pub mod cors;
 mod decide;
+mod explain;
 pub mod filters;
 pub mod host;
 mod index;
@@ -19,6 +20,7 @@ mod table;
 pub use compile::{Compiled, compile};
 pub use cors::Cors;
 pub use decide::{Decision, Forward, cors_headers, decide};
+pub use explain::{Chosen, Explanation, FilterVerdict, Loser, Lost, Outcome, Precedence, Share, explain};
 pub use filters::{CATALOGUE, CompiledFilter, Filter, FilterContext, Kind, Next, Refusal};
 pub use location::Redirect;
 pub use reason::Reason;
