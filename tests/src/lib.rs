@@ -20,6 +20,7 @@ pub mod setup;
 pub mod tools;
 pub mod upstream;
 pub mod wait;
+pub mod world;
 
 pub use authority::Authority;
 pub use client::{H1, H2};
@@ -28,6 +29,7 @@ pub use proxy::Proxy;
 pub use setup::Setup;
 pub use upstream::{Exchange, Upstream};
 pub use wait::{patiently, until};
+pub use world::World;
 
 /// What a test returns: an error shows its chain and fails the test.
 pub type Claim = anyhow::Result<()>;
