@@ -22,7 +22,7 @@ pub enum Trust {
 pub enum TrustError {
     #[error("cannot read the CA file {path}: {source}; give the path of a PEM file that the proxy may read")]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("the CA file {path} is not valid PEM: {problem}")]
+    #[error("the CA file {path} holds no valid certificates: {problem}")]
     Malformed { path: PathBuf, problem: String },
     #[error("the CA file {path} holds no certificate")]
     Empty { path: PathBuf },
@@ -39,6 +39,11 @@ impl Trust {
             .map_err(|problem| TrustError::Malformed { path: path.clone(), problem: problem.to_string() })?;
         if certificates.is_empty() {
             return Err(TrustError::Empty { path });
+        }
+        // Who dials takes them for granted, so they are looked at here.
+        for certificate in &certificates {
+            x509_parser::parse_x509_certificate(certificate)
+                .map_err(|problem| TrustError::Malformed { path: path.clone(), problem: problem.to_string() })?;
         }
         Ok(Self::These(certificates.into()))
     }

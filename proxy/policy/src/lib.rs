@@ -11,7 +11,11 @@ mod location;
 mod method;
 pub mod path;
 mod pattern;
+#[cfg(test)]
+mod properties;
 mod reason;
+#[cfg(any(test, feature = "reference"))]
+pub mod reference;
 mod request;
 mod rule;
 mod split;

@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(homes, HOMES);
     }
 
-    const HOMES: [u32; 16] = [0; 16];
+    const HOMES: [u32; 16] = [3, 2, 4, 0, 3, 4, 4, 4, 4, 2, 1, 0, 0, 3, 0, 4];
 
     #[test]
     fn a_missing_cookie_is_made_and_leads_to_the_same_backend() {

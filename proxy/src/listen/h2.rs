@@ -27,6 +27,7 @@ use super::guard::{Guard, Transport};
 use super::hall::Hall;
 use super::phase::{Phase, reached};
 use super::seat::Seat;
+use super::stream::Stream as Exchange;
 use super::terms::Terms;
 
 /// What a client of HTTP/2 sends first (RFC 9113 section 3.4).
@@ -181,7 +182,7 @@ where
 {
     tokio::spawn(async move {
         let _running = running;
-        let session = ServerSession::new_http2(session);
+        let session = ServerSession::new_custom(Box::new(Exchange::new(session)));
         let exchange = hall.app.process_new_http(session, facts.stage().leaving());
         if AssertUnwindSafe(exchange).catch_unwind().await.is_err() {
             hall.front.panicked();

@@ -30,6 +30,7 @@ mod patience;
 mod phase;
 mod resolver;
 mod seat;
+mod stream;
 mod terms;
 mod tls;
 

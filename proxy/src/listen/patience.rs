@@ -82,10 +82,11 @@ mod tests {
         let mut patience = Patience::new(500);
         let start = Instant::now();
         while !is_over(&mut patience) {
-            after(1.0).await;
             patience.fed(250);
+            assert!(!is_over(&mut patience));
+            after(1.0).await;
         }
-        // Half of each second is paid for by bytes, the other half by the grace.
+        // Half of each second is paid for by the bytes before it, the other half by the grace.
         assert_eq!(start.elapsed(), 2 * GRACE);
     }
 

@@ -143,13 +143,13 @@ impl Handle {
                 self.shared.count_dropped(batch.append(&theirs));
             }
         }
-        self.wake(if due { self.shared.bell.ring_now() } else { self.shared.bell.ring() });
+        self.wake(if due { self.shared.bell.ring_due() } else { self.shared.bell.ring() });
     }
 
     fn command(&self, command: Command) {
         // The writing thread is there as long as this handle is.
         let _ = self.commands.send(command);
-        self.wake(self.shared.bell.ring_now());
+        self.wake(self.shared.bell.ring_command());
     }
 
     #[inline]

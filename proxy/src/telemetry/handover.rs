@@ -1,5 +1,7 @@
 //! How batches go from the threads that fill them to the one that writes them, without a lock and without waiting:
 //! a [`Slot`] for each filling thread, and one [`Bell`] for the writing thread.
+//!
+//! `tests/loom.rs` tries all interleavings.
 
 use std::ptr;
 
@@ -19,7 +21,7 @@ impl<T> Slot<T> {
     /// The value, if it is there. Leaves the slot empty.
     #[inline]
     pub fn take(&self) -> Option<Box<T>> {
-        let value = self.0.swap(ptr::null_mut(), Ordering::SeqCst);
+        let value = self.0.swap(ptr::null_mut(), Ordering::AcqRel);
         // SAFETY: only `put` stores a pointer that is not null, one from `Box::into_raw`; the swap makes us the only one
         // to have it.
         (!value.is_null()).then(|| unsafe { Box::from_raw(value) })
@@ -29,15 +31,17 @@ impl<T> Slot<T> {
     #[inline]
     pub fn put(&self, value: Box<T>) -> Result<(), Box<T>> {
         let value = Box::into_raw(value);
-        match self.0.compare_exchange(ptr::null_mut(), value, Ordering::SeqCst, Ordering::SeqCst) {
+        match self.0.compare_exchange(ptr::null_mut(), value, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => Ok(()),
             // SAFETY: ours from above, and not stored.
             Err(_) => Err(unsafe { Box::from_raw(value) }),
         }
     }
 
+    /// Whether nothing is there. A write, so that whoever puts something in later sees what this thread did before.
     fn is_empty(&self) -> bool {
-        self.0.load(Ordering::SeqCst).is_null()
+        let empty = ptr::null_mut();
+        self.0.compare_exchange(empty, empty, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -62,8 +66,9 @@ const DUE: u8 = 2;
 /// Wakes the writing thread. It sleeps while there is nothing to do; a first value wakes it, and it then gathers for a
 /// while, until the time is over or something is due.
 ///
-/// No wake-up is lost: who fills puts its value and then reads the state, the writing thread sets the state and then
-/// looks at the slots, all in one order that every thread agrees on (`SeqCst`), so at least one sees the other.
+/// No wake-up is lost. The writing thread says that it sleeps, then looks into each slot by an atomic write; who fills
+/// puts its value by an atomic write to the same slot, then reads the state. The later of the two writes sees what came
+/// before the earlier: the writing thread finds the value, or who filled finds it asleep.
 #[derive(Debug)]
 pub struct Bell(AtomicU8);
 
@@ -87,86 +92,56 @@ impl Bell {
     /// Something was put into a slot.
     #[inline]
     pub fn ring(&self) -> Ring {
-        if self.0.load(Ordering::SeqCst) == ASLEEP
-            && self.0.compare_exchange(ASLEEP, AWAKE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        if self.0.load(Ordering::Acquire) == ASLEEP
+            && self.0.compare_exchange(ASLEEP, AWAKE, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         {
             return Ring::Unpark;
         }
         Ring::No
     }
 
-    /// Something was put somewhere that should be looked at without delay.
-    pub fn ring_now(&self) -> Ring {
+    /// Something was put into a slot that should be looked at without delay.
+    pub fn ring_due(&self) -> Ring {
         // Loaded first: a batch that is due stays so for many lines.
-        if self.0.load(Ordering::SeqCst) == DUE || self.0.swap(DUE, Ordering::SeqCst) == DUE {
-            return Ring::No;
+        if self.0.load(Ordering::Acquire) == DUE { Ring::No } else { self.ring_command() }
+    }
+
+    /// Something that is not in a slot waits for the writing thread.
+    pub fn ring_command(&self) -> Ring {
+        match self.0.swap(DUE, Ordering::AcqRel) {
+            DUE => Ring::No,
+            _ => Ring::Unpark,
         }
-        Ring::Unpark
     }
 
     /// For the writing thread: whether it should stop gathering.
     pub fn is_due(&self) -> bool {
-        self.0.load(Ordering::SeqCst) == DUE
+        self.0.load(Ordering::Acquire) == DUE
     }
 
     /// For the writing thread: whether it may be parked.
     pub fn may_park(&self) -> bool {
-        self.0.load(Ordering::SeqCst) == ASLEEP
+        self.0.load(Ordering::Acquire) == ASLEEP
     }
 
     /// For the writing thread, before it looks for commands and at the slots: it sees all that was put there before the
     /// last ring.
     pub fn awake(&self) {
         // Not a store: only what reads a ring is ordered after it.
-        self.0.swap(AWAKE, Ordering::SeqCst);
+        self.0.swap(AWAKE, Ordering::AcqRel);
     }
 
     /// For the writing thread, after it looked: whether there is nothing more, so that it may park until
     /// [`Self::may_park`] says no.
     pub fn settle<T>(&self, slots: &[Slot<T>]) -> bool {
-        if self.0.compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        if self.0.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return false;
         }
         let settled = slots.iter().all(Slot::is_empty);
         if !settled {
             // Unless somebody did so already.
-            let _ = self.0.compare_exchange(ASLEEP, AWAKE, Ordering::SeqCst, Ordering::SeqCst);
+            let _ = self.0.compare_exchange(ASLEEP, AWAKE, Ordering::AcqRel, Ordering::Relaxed);
         }
         settled
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slot_has_one_value_at_most() {
-        let slot = Slot::default();
-        assert!(slot.put(Box::new(1)).is_ok());
-        assert_eq!(slot.put(Box::new(2)), Err(Box::new(2)));
-        assert_eq!(slot.take(), Some(Box::new(1)));
-        assert_eq!(slot.take(), None);
-    }
-
-    #[test]
-    fn only_the_first_ring_wakes() {
-        let bell = Bell::default();
-        assert_eq!(bell.ring(), Ring::No, "awake at first");
-        assert!(bell.settle::<u8>(&[Slot::default()]));
-        assert_eq!([bell.ring(), bell.ring()], [Ring::Unpark, Ring::No]);
-        assert_eq!([bell.ring_now(), bell.ring_now()], [Ring::Unpark, Ring::No]);
-    }
-
-    #[test]
-    fn who_has_something_to_do_does_not_sleep() {
-        let (bell, slot) = (Bell::default(), Slot::default());
-        slot.put(Box::new(0)).unwrap();
-        assert!(!bell.settle(std::slice::from_ref(&slot)) && !bell.may_park());
-        slot.take();
-        let _ = bell.ring_now();
-        assert!(!bell.settle(std::slice::from_ref(&slot)) && bell.is_due(), "a command is waiting");
-        bell.awake();
-        assert!(bell.settle(&[slot]) && bell.may_park());
     }
 }

@@ -55,6 +55,11 @@ impl Metrics {
         self.routes.series(name)
     }
 
+    /// The handle for requests that no route took.
+    pub fn no_route(&self) -> Arc<RouteCells> {
+        self.routes.nameless()
+    }
+
     /// The handle of an upstream, as [`Self::route`].
     pub fn upstream(&self, name: &Name) -> Arc<UpstreamCells> {
         self.upstreams.series(name)
@@ -124,11 +129,16 @@ pub(super) struct Listener {
 }
 
 impl ListenerCells {
-    /// Counts a connection as open until the value is dropped, by whichever thread.
-    pub fn connection(self: &Arc<Self>) -> OpenConnection {
+    /// A connection was opened.
+    pub fn opened(&self) {
         let (worker, listener) = self.workers.mine();
         listener.opened.add(worker, 1);
-        OpenConnection(self.clone())
+    }
+
+    /// One that was opened has ended; on whichever thread.
+    pub fn closed(&self) {
+        let (worker, listener) = self.workers.mine();
+        listener.closed.add(worker, 1);
     }
 
     pub fn rejected(&self, reason: ConnectionRejection) {
@@ -147,16 +157,5 @@ impl ListenerCells {
         // Closed ones first: one that closes in between counts as open, none as less than nothing.
         let closed = self.workers.sum(|listener| &listener.closed);
         self.workers.sum(|listener| &listener.opened).saturating_sub(closed)
-    }
-}
-
-/// An open connection, see [`ListenerCells::connection`].
-#[derive(Debug)]
-pub struct OpenConnection(Arc<ListenerCells>);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        let (worker, listener) = self.0.workers.mine();
-        listener.closed.add(worker, 1);
     }
 }

@@ -29,7 +29,7 @@ pub use access_log::AccessLog;
 pub use chance::chance;
 pub use collector::{Gauges, UpstreamGauges};
 pub use line::Line;
-pub use metrics::{ListenerCells, Metrics, OpenConnection};
+pub use metrics::{ListenerCells, Metrics};
 pub use route_cells::RouteCells;
 pub use trace::{RequestId, TraceContext};
 pub use upstream_cells::UpstreamCells;

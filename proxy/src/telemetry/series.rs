@@ -59,7 +59,8 @@ pub(super) struct Labelled<C> {
 /// The handle of a name, kept by what is compiled from the document.
 #[derive(Debug)]
 pub struct Series<C> {
-    name: Name,
+    /// `None` for what has no name, whose cells are there from the start.
+    name: Option<Name>,
     places: Arc<Places>,
     other: Arc<Labelled<C>>,
     cells: OnceLock<Arc<Labelled<C>>>,
@@ -71,7 +72,8 @@ impl<C: Default> Series<C> {
     pub(super) fn cells(&self) -> &Arc<Labelled<C>> {
         self.cells.get_or_init(|| match self.places.take() {
             Some(place) => {
-                Arc::new(Labelled { label: self.name.as_str().into(), cells: C::default(), _place: Some(place) })
+                let label = self.name.as_ref().map_or(names::NONE, Name::as_str).into();
+                Arc::new(Labelled { label, cells: C::default(), _place: Some(place) })
             }
             None => self.other.clone(),
         })
@@ -94,13 +96,29 @@ pub(super) struct Registry<C> {
     series: Mutex<HashMap<Name, Arc<Series<C>>>>,
     places: Arc<Places>,
     other: Arc<Labelled<C>>,
+    nameless: Arc<Labelled<C>>,
 }
 
 impl<C: Default> Registry<C> {
     /// At most `bound` names have cells of their own.
     pub(super) fn new(bound: usize) -> Self {
-        let other = Labelled { label: names::OTHER.into(), cells: C::default(), _place: None };
-        Self { series: Mutex::default(), places: Places::new(bound), other: Arc::new(other) }
+        let shared = |label: &str| Arc::new(Labelled { label: label.into(), cells: C::default(), _place: None });
+        Self {
+            series: Mutex::default(),
+            places: Places::new(bound),
+            other: shared(names::OTHER),
+            nameless: shared(names::NONE),
+        }
+    }
+
+    /// The handle for what has no name, labelled [`names::NONE`].
+    pub(super) fn nameless(&self) -> Arc<Series<C>> {
+        Arc::new(Series {
+            name: None,
+            places: self.places.clone(),
+            other: self.other.clone(),
+            cells: OnceLock::from(self.nameless.clone()),
+        })
     }
 
     /// The handle of a name.
@@ -110,7 +128,7 @@ impl<C: Default> Registry<C> {
             return known.clone();
         }
         let new = Series {
-            name: name.clone(),
+            name: Some(name.clone()),
             places: self.places.clone(),
             other: self.other.clone(),
             cells: OnceLock::new(),
@@ -118,9 +136,10 @@ impl<C: Default> Registry<C> {
         series.entry(name.clone()).or_insert(Arc::new(new)).clone()
     }
 
-    /// All cells that there are, ordered by label; those of [`names::OTHER`] are always among them.
+    /// All cells that there are, ordered by label; those of [`names::OTHER`] and of [`names::NONE`]
+    /// are always among them.
     pub(super) fn all(&self) -> Vec<Arc<Labelled<C>>> {
-        let mut all = vec![self.other.clone()];
+        let mut all = vec![self.other.clone(), self.nameless.clone()];
         all.extend(
             self.lock().values().filter(|series| series.has_place()).filter_map(|series| series.cells.get().cloned()),
         );

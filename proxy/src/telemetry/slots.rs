@@ -1,4 +1,6 @@
 //! Small numbers, each held by one owner at a time. A set of bits; a claim takes the lowest free one.
+//!
+//! `tests/loom.rs` tries all interleavings.
 
 use super::sync::{AtomicU64, Ordering};
 
@@ -42,28 +44,5 @@ impl Slots {
     /// Gives a claimed number back.
     pub fn release(&self, slot: usize) {
         self.words[slot / BITS].fetch_and(!(1 << (slot % BITS)), Ordering::Release);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hands_out_each_number_below_the_bound_once() {
-        for bound in [0, 1, 63, 64, 65, 127, 128, 130] {
-            let slots = Slots::new(bound);
-            let claimed: Vec<usize> = std::iter::from_fn(|| slots.claim()).collect();
-            assert_eq!(claimed, (0..bound).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn hands_out_the_lowest_free_number() {
-        let slots = Slots::new(70);
-        while slots.claim().is_some() {}
-        slots.release(66);
-        slots.release(3);
-        assert_eq!([slots.claim(), slots.claim(), slots.claim()], [Some(3), Some(66), None]);
     }
 }

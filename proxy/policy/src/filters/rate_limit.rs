@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn an_address_counts_however_it_is_written_and_ipv6_by_its_network() {
         let filter = compiled("kind = \"rate_limit\"\nkey = \"address\"\nrate = \"1/s\"").unwrap();
-        let mut admitted =
+        let admitted =
             |client: &str| ask(&filter, &HEAD, &Facts { client: client.parse().unwrap(), ..facts() }) == Next::Continue;
         assert!(admitted("192.0.2.1"));
         assert!(!admitted("::ffff:192.0.2.1"));

@@ -14,6 +14,8 @@
 
 mod fault;
 mod syntax;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
@@ -104,9 +106,9 @@ impl Reader {
         // The request line is not whole or not well-formed: what stands between its first two blanks is still telling.
         let line = bytes.get(self.line..).unwrap_or_default();
         let line = &line[..memchr(b'\n', line).unwrap_or(line.len())];
-        let mut words = line.splitn(3, |&byte| byte == b' ');
-        let method = words.next().filter(|method| syntax::token(method) == method.len() && !method.is_empty());
-        let target = method.and_then(|_| words.next()).map(<[u8]>::trim_ascii_end);
+        let method = memchr(b' ', line).map(|end| &line[..end]).filter(|word| syntax::token(word) == word.len());
+        let target = method.and_then(|method| line[method.len() + 1..].split(|&byte| byte == b' ').next());
+        let target = target.map(<[u8]>::trim_ascii_end);
         Refusal::new(fault, method, target)
     }
 

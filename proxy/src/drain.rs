@@ -1,0 +1,69 @@
+//! How the process leaves: unready first, then no new connections, then, when nothing is in flight, gone.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::listen::{Phase, Serving};
+
+/// How long each step may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Unready, answers say `close`, idle connections linger: load balancers and clients take their leave.
+    pub wait: Duration,
+    /// For what is in flight after that.
+    pub deadline: Duration,
+}
+
+impl Patience {
+    /// SIGINT: somebody waits at a terminal.
+    const SHORT: Self = Self { wait: Duration::ZERO, deadline: Duration::from_secs(2) };
+}
+
+/// What asks the process to leave.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits to be asked, by a signal or by `drain`.
+    pub async fn asked(&mut self, patience: Patience, drain: &mut watch::Receiver<bool>) -> Patience {
+        tokio::select! {
+            _ = self.terminate.recv() => patience,
+            _ = self.interrupt.recv() => Patience::SHORT,
+            Ok(_) = drain.wait_for(|asked| *asked) => patience,
+        }
+    }
+}
+
+/// Leaves. Returns when nothing is in flight any more, or when patience has ended and the rest was cut. A SIGINT on the
+/// way makes it short.
+pub async fn leave(phase: &watch::Sender<Phase>, serving: &mut Serving, signals: &mut Signals, patience: Patience) {
+    phase.send_replace(Phase::Leaving);
+    tracing::info!(connections = serving.connections(), wait = ?patience.wait, "leaving: unready, answers say close");
+    let mut patience = patience;
+    let wait_ends = Instant::now() + patience.wait;
+    tokio::select! {
+        () = sleep_until(wait_ends) => {}
+        _ = signals.interrupt.recv() => patience = Patience::SHORT,
+    }
+    phase.send_replace(Phase::Stopped);
+    let deadline = Instant::now() + patience.deadline;
+    tokio::select! {
+        () = serving.idle() => {}
+        () = sleep_until(deadline) => {}
+        _ = signals.interrupt.recv() => {}
+    }
+    let left = serving.connections();
+    if left > 0 {
+        tracing::warn!(connections = left, "cut: they were still in flight at the end of the drain");
+        serving.cut();
+    }
+}

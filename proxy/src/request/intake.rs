@@ -1,0 +1,83 @@
+//! Station 1: who asks, in what spelling, under what id; and whether it may be a request at all.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use weir_policy::{Headers, Reason, RequestHead, host, path};
+
+use super::exchange::{Exchange, Version};
+use super::reply::Refusal;
+use super::{Downstream, Inbound, forwarded};
+use crate::node::Node;
+use crate::telemetry::chance;
+use crate::telemetry::trace::{RequestId, TraceContext};
+
+/// Hops through proxies like this one after which a request is taken for a loop. Pingora has no such bound: a route to
+/// itself would spin until something times out.
+pub const MAX_HOPS: usize = 16;
+
+/// Takes the request in. Nothing can fail here, so that whatever follows has an exchange to answer and to log.
+pub fn begin(node: &Arc<Node>, inbound: &Inbound<'_>, downstream: Downstream, now: Instant) -> Exchange {
+    let listener = node.listener(downstream.listener);
+    let client = forwarded::client(downstream.peer.ip(), &listener.trusted_hops, inbound.headers);
+    let kept = inbound.headers.get("x-request-id").and_then(RequestId::kept);
+    let request_id = kept.unwrap_or_else(|| RequestId::made([chance(), chance()]));
+    let trace = match inbound.headers.get("traceparent").and_then(TraceContext::parse) {
+        Some(caller) => caller.child(chance()),
+        None => TraceContext::root([chance(), chance(), chance()], 0),
+    };
+    let grpc = is_grpc(inbound.headers);
+    Exchange::new(node, node.current.load(), downstream, client, inbound, (request_id, trace), grpc, now)
+}
+
+/// Host and path in the one spelling that rules are matched by.
+pub struct Canonical<'a> {
+    host: Cow<'a, str>,
+    path: Cow<'a, str>,
+    query: Option<&'a str>,
+}
+
+impl<'a> Canonical<'a> {
+    pub fn head(&'a self, inbound: &Inbound<'a>) -> RequestHead<'a> {
+        RequestHead {
+            method: inbound.method.as_str(),
+            host: &self.host,
+            path: &self.path,
+            query: self.query,
+            headers: inbound.headers,
+            content_length: inbound.content_length,
+        }
+    }
+}
+
+/// Refuses what no rule may see: names and paths that could mean two things, bodies over the listener's limit, loops.
+pub fn check<'a>(node: &Node, exchange: &Exchange, inbound: &Inbound<'a>) -> Result<Canonical<'a>, Refusal> {
+    let listener = node.listener(exchange.downstream.listener);
+    let host = match inbound.authority {
+        "" if inbound.version == Version::Http10 => Cow::Borrowed(""),
+        authority => host::canonical(authority).map_err(|_| Refusal::from(Reason::BadRequest))?.0,
+    };
+    let (path, query) = match inbound.target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (inbound.target, None),
+    };
+    if inbound.target.len() as u64 > listener.uri_bytes {
+        return Err(Reason::UriTooLong.into());
+    }
+    let path = match path {
+        "*" => Cow::Borrowed("*"),
+        path => path::normalise(path, listener.encoded_slashes).map_err(|_| Refusal::from(Reason::BadRequest))?,
+    };
+    if inbound.content_length.is_some_and(|length| listener.body_bytes.is_some_and(|most| length > most)) {
+        return Err(Reason::BodyTooLarge.into());
+    }
+    if forwarded::hops(inbound.headers) >= MAX_HOPS {
+        return Err(Reason::LoopDetected.into());
+    }
+    Ok(Canonical { host, path, query })
+}
+
+fn is_grpc(headers: &dyn Headers) -> bool {
+    headers.get("content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
+}

@@ -1,0 +1,172 @@
+//! Pingora's heads in the stations' terms.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use pingora::http::{RequestHeader, ResponseHeader};
+use smallvec::SmallVec;
+use weir_policy::Headers;
+
+use crate::node::Node;
+use crate::request::edits::HeadMut;
+use crate::request::{Exchange, Inbound, Version, attempt, verdict};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// A request's header lines, for reading.
+pub struct Lines<'a>(pub &'a HeaderMap);
+
+impl Headers for Lines<'_> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn for_each(&self, name: &str, f: &mut dyn FnMut(&[u8])) {
+        self.0.get_all(name).iter().for_each(|value| f(value.as_bytes()));
+    }
+}
+
+/// The view of a request. `lines` are those of `head`.
+pub fn inbound<'a>(head: &'a RequestHeader, lines: &'a Lines<'a>, has_body: bool, upgrade: bool) -> Inbound<'a> {
+    // HTTP/2 has it in the URI, HTTP/1 in `Host`; the head reader has seen to it that two of them agree.
+    let authority = match head.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+    };
+    Inbound {
+        method: &head.method,
+        authority,
+        target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
+        version: match head.version {
+            http::Version::HTTP_10 => Version::Http10,
+            http::Version::HTTP_2 => Version::Http2,
+            _ => Version::Http11,
+        },
+        headers: lines,
+        content_length: lines.get("content-length").and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()),
+        has_body,
+        upgrade,
+    }
+}
+
+impl HeadMut for RequestHeader {
+    fn remove(&mut self, name: &HeaderName) {
+        self.remove_header(name);
+    }
+
+    fn set(&mut self, name: &HeaderName, value: HeaderValue) {
+        let _ = self.insert_header(name, value);
+    }
+
+    fn add(&mut self, name: &HeaderName, value: HeaderValue) {
+        let _ = self.append_header(name, value);
+    }
+}
+
+impl HeadMut for ResponseHeader {
+    fn remove(&mut self, name: &HeaderName) {
+        self.remove_header(name);
+    }
+
+    fn set(&mut self, name: &HeaderName, value: HeaderValue) {
+        let _ = self.insert_header(name, value);
+    }
+
+    fn add(&mut self, name: &HeaderName, value: HeaderValue) {
+        let _ = self.append_header(name, value);
+    }
+}
+
+/// Makes the client's head into the one that the upstream gets. `head` is a copy of `original`, without the headers that
+/// belong to one hop.
+pub fn write_request(
+    node: &Node,
+    exchange: &Exchange,
+    original: &RequestHeader,
+    head: &mut RequestHeader,
+) -> pingora::Result<()> {
+    let claimed: SmallVec<[HeaderName; 4]> =
+        head.headers.keys().filter(|name| attempt::is_identity(name.as_str())).cloned().collect();
+    for name in claimed {
+        head.remove_header(&name);
+    }
+    let lines = Lines(&original.headers);
+    let inbound = inbound(original, &lines, false, false);
+    // In origin form, whatever form it came in: the authority goes into `Host`.
+    match attempt::target(exchange) {
+        Some(target) => head.set_raw_path(target.as_bytes())?,
+        None if original.uri.authority().is_some() => head.set_raw_path(inbound.target.as_bytes())?,
+        None => {}
+    }
+    if original.version == http::Version::HTTP_2 {
+        join_cookies(head);
+    }
+    attempt::edit_request(node, exchange, &inbound, head);
+    Ok(())
+}
+
+/// Takes away what belongs to the client's own connection (RFC 9110 §7.6.1) and its framing. For copies: on the way of the
+/// original Pingora does it.
+pub fn strip_request(head: &mut RequestHeader) {
+    if let Some(connection) = head.remove_header(&header::CONNECTION)
+        && let Ok(nominated) = connection.to_str()
+    {
+        for name in nominated.split(',').filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()) {
+            if name != header::CONTENT_LENGTH {
+                head.remove_header(&name);
+            }
+        }
+    }
+    let standard =
+        [KEEP_ALIVE, PROXY_CONNECTION, header::UPGRADE, header::TE, header::TRAILER, header::PROXY_AUTHORIZATION];
+    standard.iter().for_each(|name| drop(head.remove_header(name)));
+    head.set_version(http::Version::HTTP_11);
+}
+
+/// HTTP/2 may split cookies over several lines; outside of it they are one (RFC 9113 §8.2.3).
+fn join_cookies(head: &mut RequestHeader) {
+    let mut cookies = head.headers.get_all(header::COOKIE).iter();
+    if cookies.nth(1).is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = head.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        head.set(&header::COOKIE, joined);
+    }
+}
+
+/// Makes the upstream's head into the one that the client gets.
+pub fn write_response(exchange: &mut Exchange, original: &RequestHeader, head: &mut ResponseHeader) {
+    if head.status != http::StatusCode::SWITCHING_PROTOCOLS {
+        strip_hop_by_hop(head);
+    }
+    // The version is ours to say, whatever the upstream speaks (RFC 9110 §6.2).
+    if head.version != http::Version::HTTP_2 {
+        head.set_version(http::Version::HTTP_11);
+    }
+    if original.version == http::Version::HTTP_10 {
+        // It knows no chunks; the end of the connection ends the body.
+        head.remove_header(&header::TRANSFER_ENCODING);
+    }
+    let origin = original.headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+    verdict::edit_response(exchange, origin, head);
+}
+
+/// What the upstream said about its own connection (RFC 9110 §7.6.1). `Transfer-Encoding` is the driver's.
+fn strip_hop_by_hop(head: &mut ResponseHeader) {
+    if let Some(connection) = head.remove_header(&header::CONNECTION)
+        && let Ok(nominated) = connection.to_str()
+    {
+        for name in nominated.split(',').map(str::trim) {
+            if let Ok(name) = HeaderName::from_bytes(name.as_bytes())
+                && !matches!(name, header::TRANSFER_ENCODING | header::CONTENT_LENGTH)
+            {
+                head.remove_header(&name);
+            }
+        }
+    }
+    for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &header::UPGRADE, &header::TE] {
+        if head.headers.contains_key(name) {
+            head.remove_header(name);
+        }
+    }
+}
