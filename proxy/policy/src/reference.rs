@@ -4,6 +4,8 @@
 //! documentation lists): it looks at every alternative of every rule for every request, and shares no line with the
 //! matcher that serves. Slow, and only for tests.
 
+use std::cmp::Ordering;
+
 use weir_config::mesh::{Match, Mesh, Route, Rule, ValuePattern};
 use weir_config::names::{Host, PathPattern};
 
@@ -31,6 +33,9 @@ pub struct Found {
     pub alternative: usize,
     /// The path that the upstream is asked for.
     pub path: String,
+    /// How specific it is, point by point in the order of precedence, and at each the more the better: the host, an
+    /// exact path, the path's length, a prefix rather than a regex, methods, headers, query parameters.
+    pub rank: [usize; 7],
 }
 
 /// The rule that takes a request, if any does.
@@ -235,33 +240,21 @@ struct Matched<'m> {
 }
 
 impl Matched<'_> {
-    /// The list of precedence, point by point.
+    /// See [`Found::rank`].
+    fn rank(&self) -> [usize; 7] {
+        let (exact, length) = self.way.path();
+        let regex = matches!(self.way.matched.path, PathPattern::Regex(_));
+        let methods = !self.way.matched.methods.is_empty();
+        let query = self.way.matched.query.len();
+        [self.host, exact.into(), length, (!regex).into(), methods.into(), self.way.headers(), query]
+    }
+
     fn goes_before(&self, other: &Self) -> bool {
-        if self.host != other.host {
-            return self.host > other.host;
+        match self.rank().cmp(&other.rank()) {
+            Ordering::Greater => true,
+            Ordering::Equal => self.place < other.place,
+            Ordering::Less => false,
         }
-        let ((exact, length), (other_exact, other_length)) = (self.way.path(), other.way.path());
-        if exact != other_exact {
-            return exact;
-        }
-        if length != other_length {
-            return length > other_length;
-        }
-        let is_regex = |matched: &Self| matches!(matched.way.matched.path, PathPattern::Regex(_));
-        if is_regex(self) != is_regex(other) {
-            return is_regex(other);
-        }
-        let names_methods = |matched: &Self| !matched.way.matched.methods.is_empty();
-        if names_methods(self) != names_methods(other) {
-            return names_methods(self);
-        }
-        if self.way.headers() != other.way.headers() {
-            return self.way.headers() > other.way.headers();
-        }
-        if self.way.matched.query.len() != other.way.matched.query.len() {
-            return self.way.matched.query.len() > other.way.matched.query.len();
-        }
-        self.place < other.place
     }
 
     fn found(&self, request: &Request<'_>) -> Found {
@@ -287,6 +280,6 @@ impl Matched<'_> {
                 }
             }
         }
-        Found { route: route.to_owned(), rule, alternative, path }
+        Found { route: route.to_owned(), rule, alternative, path, rank: self.rank() }
     }
 }
