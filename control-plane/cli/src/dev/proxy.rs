@@ -1,0 +1,42 @@
+//! What the running proxy says that it serves. A document is called live only when the proxy says so.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{OrFail, Result};
+
+/// The admin interface is on this machine: it answers at once, or something is wrong with it.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// A proxy, seen through its admin interface.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    client: reqwest::Client,
+    table: String,
+}
+
+/// What a proxy serves: which of the documents it was given, counted from its start, and the digest of that document.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Served {
+    pub version: u64,
+    pub digest: String,
+}
+
+impl Proxy {
+    pub fn new(admin: SocketAddr) -> Result<Self> {
+        // A web proxy of the environment has no business between us and a loopback address.
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER).build().or_fail(
+            "the HTTP client could not be made",
+            "look at the message; the machine may be out of descriptors",
+        )?;
+        Ok(Self { client, table: format!("http://{admin}/table") })
+    }
+
+    /// None when it does not answer as expected: it may be busy, or about to end.
+    pub async fn served(&self) -> Option<Served> {
+        let answer = self.client.get(&self.table).send().await.ok()?.error_for_status().ok()?;
+        answer.json().await.ok()
+    }
+}
