@@ -28,7 +28,8 @@ pub fn mesh(mesh: &Mesh) -> Vec<Problem> {
     for (name, route) in &mesh.routes {
         let at = Path::root().key("routes").key(name.to_string());
         if route.rules.is_empty() {
-            problems.push(Problem::error(&at.key("rules"), "the route has no rules").hint("add [[routes.….rules]]"));
+            let at = at.key("rules");
+            problems.push(Problem::error(&at, "the route has no rules").hint(format!("add [[{at}]]")));
         }
         for (rule, at) in indexed(&route.rules, &at.key("rules")) {
             rule::whole(rule, &at, &known, &mut problems);

@@ -31,6 +31,12 @@ impl Mesh {
     pub fn parse(name: &str, text: &str) -> Parsed<Self> {
         if is_json(name) { Self::parse_json(text) } else { Self::parse_toml(text) }
     }
+
+    /// The document as TOML, all of it in its shortest forms. Fails only for what no text reads into: a null among a
+    /// filter's settings.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
 }
 
 impl Bootstrap {

@@ -104,3 +104,30 @@ impl fmt::Display for Name {
         f.pad(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn names_are_lower_case_and_bounded() {
+        for name in ["a", "a-b", "v1.2", "search_blue", "0", &"a".repeat(63)] {
+            assert_eq!(Name::parse(name).as_deref(), Ok(name));
+        }
+        for name in ["", "-a", "a-", "A", "a b", "ä", "a/b", &"a".repeat(64)] {
+            assert!(Name::parse(name).is_err(), "{name}");
+        }
+        assert_eq!(
+            Name::parse("Search Blue"),
+            Err("`Search Blue` is not a name; names are lower-case: `search-blue`".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_map_by_name_is_asked_by_text() {
+        let map = BTreeMap::from([(Name::parse("a").expect("a name"), 1)]);
+        assert_eq!(map.get("a"), Some(&1));
+    }
+}

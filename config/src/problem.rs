@@ -94,8 +94,8 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     known
         .into_iter()
         .filter(|known| known.len().abs_diff(word.len()) <= bearable * 4)
-        .map(|known| (strsim::osa_distance(word, known), known))
-        .filter(|(distance, known)| *distance <= bearable && *distance < known.chars().count())
+        .map(|known| ((strsim::osa_distance(word, known), known.len().abs_diff(word.len())), known))
+        .filter(|((distance, _), known)| *distance <= bearable && *distance < known.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
 }

@@ -257,6 +257,9 @@ fn quantity(text: &str, units: &Units, what: &str, examples: &str) -> Result<u12
     if unit.is_empty() {
         return Err(Fault::new(format!("\"{number}\" has no unit")).hint(format!("one of {}: {examples}", names())));
     }
+    if unit.trim() != unit {
+        return Err(not_one().hint(format!("write a number and its unit, with nothing between: {examples}")));
+    }
     let Some(&(_, base)) = units.iter().find(|(name, _)| *name == unit) else {
         let message = format!("\"{}\" has the unknown unit `{}`", text.escape_debug(), unit.escape_debug());
         return Err(Fault::new(message).hint(format!("one of {}: {examples}", names())));
@@ -309,5 +312,109 @@ fn write_quantity(f: &mut fmt::Formatter<'_>, value: u128, units: &Units, zero: 
     match unit {
         Some((name, base)) => write!(f, "{}{name}", value / u128::from(*base)),
         None => write!(f, "{value}{}", units[0].0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn canonical<T: Text + fmt::Display>(text: &str) -> String {
+        match T::from_text(text) {
+            Ok(value) => value.to_string(),
+            Err(fault) => format!("refused: {fault}"),
+        }
+    }
+
+    #[test]
+    fn quantities_have_one_shortest_form() {
+        for (text, shortest) in [
+            ("250ms", "250ms"),
+            ("60s", "1m"),
+            ("90s", "90s"),
+            ("1.5s", "1500ms"),
+            ("0.5m", "30s"),
+            ("48h", "2d"),
+            ("0h", "0s"),
+            ("1.000s", "1s"),
+            ("007s", "7s"),
+        ] {
+            assert_eq!(canonical::<Duration>(text), shortest, "{text}");
+        }
+        for (text, shortest) in
+            [("1024B", "1KiB"), ("0.5KiB", "512B"), ("1000B", "1000B"), ("0MiB", "0B"), ("1TiB", "1TiB")]
+        {
+            assert_eq!(canonical::<Size>(text), shortest, "{text}");
+        }
+        for (text, shortest) in
+            [("100/s", "100/s"), ("100/60s", "100/m"), ("1/3s", "1/3s"), ("5/1h", "5/h"), ("5/10s", "5/10s")]
+        {
+            assert_eq!(canonical::<Rate>(text), shortest, "{text}");
+        }
+        for (text, shortest) in
+            [("5%", "5%"), ("0.50%", "0.5%"), ("100%", "100%"), ("0%", "0%"), ("0.0001%", "0.0001%")]
+        {
+            assert_eq!(canonical::<Share>(text), shortest, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_quantity_is_refused_with_what_to_write() {
+        let durations = "one of ns, us, ms, s, m, h, d: \"250ms\", \"30s\", \"5m\"";
+        let form = "write a number and its unit, with nothing between: \"250ms\", \"30s\", \"5m\"";
+        for (text, fault) in [
+            ("30", format!("\"30\" has no unit; {durations}")),
+            ("30sec", format!("\"30sec\" has the unknown unit `sec`; {durations}")),
+            ("30 s", format!("\"30 s\" is not a duration; {form}")),
+            ("-1s", format!("\"-1s\" is not a duration; {form}")),
+            ("1.s", format!("\"1.s\" is not a duration; {form}")),
+            ("1.2.3s", format!("\"1.2.3s\" is not a duration; {form}")),
+            ("", format!("\"\" is not a duration; {form}")),
+            ("0.5ns", "\"0.5ns\" is not a duration; it is no whole number of ns".to_owned()),
+            ("99999999999999999999s", "\"99999999999999999999s\" is too large".to_owned()),
+            ("40000d", "\"40000d\" is too long; at most 36500d, 100 years".to_owned()),
+        ] {
+            assert_eq!(Duration::parse(text), Err(fault), "{text}");
+        }
+        assert!(Size::parse("64KB").is_err_and(|fault| fault.contains("KiB")));
+        assert!(Size::parse("99999999TiB").is_err_and(|fault| fault.contains("too large")));
+        for rate in ["100", "100/", "/s", "1.5/s", "0/s", "5/0s", "-1/s", "5/s/s", "99999999999/s"] {
+            assert!(Rate::parse(rate).is_err(), "{rate}");
+        }
+        for share in ["5", "0.05", "101%", "-1%", "5 %", "0.00001%", ".5%", "%"] {
+            assert!(Share::parse(share).is_err(), "{share}");
+        }
+        for date in ["2026-1-1", "2026-02-30", "26-01-01", "2026-12-01T00:00:00", "2026/12/01", "x", "+026-01-01"] {
+            assert!(Date::parse(date).is_err(), "{date}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_exact() {
+        let share = Share::parse("0.5%").expect("a share");
+        assert_eq!((share.ppm(), share.fraction()), (5_000, 0.005));
+        assert_eq!(Share::from_ppm(1_000_001), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_reads_back_from_its_shortest_form(
+            seconds in 0..=Duration::MAX.0.as_secs(), nanos in 0..1_000_000_000u32, bytes: u64, count in 1..u32::MAX, ppm in 0..=1_000_000u32,
+        ) {
+            let duration = Duration(Time::new(seconds, if seconds == Duration::MAX.0.as_secs() { 0 } else { nanos }));
+            prop_assert_eq!(Duration::parse(&duration.to_string()), Ok(duration));
+            prop_assert_eq!(Size::parse(&Size(bytes).to_string()), Ok(Size(bytes)));
+            let rate = Rate { count, per: duration.0.max(Time::from_nanos(1)) };
+            prop_assert_eq!(Rate::parse(&rate.to_string()), Ok(rate));
+            let share = Share::from_ppm(ppm).expect("at most a million");
+            prop_assert_eq!(Share::parse(&share.to_string()), Ok(share));
+        }
+
+        #[test]
+        fn no_text_makes_the_units_panic(text in ".{0,12}|[0-9.]{0,40}[a-zA-Z%/]{0,4}[0-9]{0,3}[a-z]{0,2}") {
+            let _ = (Duration::parse(&text), Size::parse(&text), Rate::parse(&text), Share::parse(&text), Date::parse(&text));
+        }
     }
 }

@@ -66,9 +66,18 @@ fn rules(who: &str, old: &Route, new: &Route, at: &Path, changes: &mut Changes) 
     let Partners { of_new, old_alone } = Partners::find(&old.rules, &new.rules);
     for (index, (rule, partner)) in new.rules.iter().zip(&of_new).enumerate() {
         let at = at.index(index);
-        let who = format!("{who}: rule {}", called(rule, index));
+        let route = who;
+        let who = format!("{route}: rule {}", called(rule, index));
         match partner {
-            Some(partner) => rule::changed(&who, &old.rules[*partner], rule, &at, changes),
+            Some(partner) => {
+                let was = &old.rules[*partner];
+                if was.name != rule.name {
+                    let sentence =
+                        format!("{route}: rule {} is now called {}", called(was, *partner), called(rule, index));
+                    changes.changed(&at.key("name"), sentence, &was.name, &rule.name);
+                }
+                rule::changed(&who, was, rule, &at, changes);
+            }
             None => changes.added(&at, format!("{who} added ({})", rule::told(rule)), rule),
         }
     }

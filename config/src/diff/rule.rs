@@ -1,25 +1,25 @@
 //! What changed in a rule.
 
-use super::value::{Same, listed, members, setting, shown, values};
+use super::value::{Same, listed, members, setting, settings, shown, values};
 use super::{Changes, json};
 use crate::mesh::{Backends, Filter, Match, Rule};
 use crate::names::Name;
 use crate::problem::Path;
 
-/// A rule in a few words: `GET /v1/* to search`.
+/// A rule in a few words: `GET /v1/* sent to search`.
 pub(super) fn told(rule: &Rule) -> String {
     let paths = if rule.r#match.is_empty() { "any request".to_owned() } else { listed(&rule.r#match) };
     format!("{paths} {}", action(rule))
 }
 
-/// What becomes of a request, as it follows on "the rule".
+/// What becomes of requests: they are ….
 fn action(rule: &Rule) -> String {
     match rule {
-        Rule { to: Some(Backends::One(name)), .. } => format!("to {name}"),
-        Rule { to: Some(to), .. } => format!("to {}", shares(to)),
-        Rule { redirect: Some(redirect), .. } => format!("redirected {}", shown(&json(redirect))),
+        Rule { to: Some(Backends::One(name)), .. } => format!("sent to {name}"),
+        Rule { to: Some(to), .. } => format!("sent to {}", shares(to)),
+        Rule { redirect: Some(redirect), .. } => format!("redirected with {}", settings(&json(redirect))),
         Rule { reply: Some(reply), .. } => format!("answered with {}", reply.status),
-        _ => "to nothing".to_owned(),
+        _ => "sent nowhere".to_owned(),
     }
 }
 
@@ -29,16 +29,10 @@ pub(super) fn but_for_name(a: &Rule, b: &Rule) -> bool {
     a.r#match == b.r#match && Rule { name: None, ..a.clone() } == Rule { name: None, ..b.clone() }
 }
 
-/// `who` is `route papers: rule search`.
+/// All but its name. `who` is `route papers: rule search`.
 pub(super) fn changed(who: &str, old: &Rule, new: &Rule, at: &Path, changes: &mut Changes) {
     if old == new {
         return;
-    }
-    if old.name != new.name {
-        let name =
-            |rule: &Rule| rule.name.as_ref().map_or("without a name".to_owned(), |name| format!("called {name}"));
-        let sentence = format!("{who} is now {} (was {})", name(new), name(old));
-        changes.changed(&at.key("name"), sentence, &old.name, &new.name);
     }
     matches(who, old, new, &at.key("match"), changes);
     actions(who, old, new, at, changes);
@@ -76,7 +70,7 @@ fn actions(who: &str, old: &Rule, new: &Rule, at: &Path, changes: &mut Changes) 
     if let (Some(was), Some(now)) = (&old.to, &new.to) {
         backends(who, was, now, &at.key("to"), changes);
     } else if old.to.is_some() || new.to.is_some() {
-        let sentence = format!("{who} now goes {} (was {})", action(new), action(old));
+        let sentence = format!("{who}: requests are now {} (were {})", action(new), action(old));
         changes.changed(at, sentence, json(old), json(new));
         return;
     }

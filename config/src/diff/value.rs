@@ -98,10 +98,8 @@ pub(super) fn shown(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.escape_debug().to_string(),
         Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
-        Value::Object(entries) => {
-            let entries = entries.iter().map(|(key, value)| format!("{key} = {}", shown(value)));
-            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
-        }
+        Value::Object(entries) if entries.is_empty() => "{}".to_owned(),
+        Value::Object(_) => format!("{{ {} }}", settings(value)),
         other => other.to_string(),
     };
     match text.char_indices().nth(LONGEST) {
@@ -109,6 +107,11 @@ pub(super) fn shown(value: &Value) -> String {
         None if text.is_empty() => "\"\"".to_owned(),
         None => text,
     }
+}
+
+/// `a = 1, b = 2`
+pub(super) fn settings(table: &Value) -> String {
+    listed(table.as_object().into_iter().flatten().map(|(key, value)| format!("{key} = {}", shown(value))))
 }
 
 /// `a, b, c`

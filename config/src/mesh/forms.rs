@@ -127,6 +127,7 @@ impl JsonSchema for Match {
                         "headers": {
                             "description": "Every one must match at least one line of that header.",
                             "type": "object",
+                            "propertyNames": generator.subschema_for::<HeaderName>(),
                             "additionalProperties": generator.subschema_for::<ValuePattern>(),
                         },
                         "query": {
@@ -388,6 +389,7 @@ impl JsonSchema for Filter {
             "type": "object",
             "properties": { "kind": { "type": "string" } },
             "required": ["kind"],
+            "additionalProperties": true,
         })
     }
 }

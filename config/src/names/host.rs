@@ -222,3 +222,107 @@ pub(crate) fn is_dns_name(text: &str) -> bool {
     };
     text.len() <= 253 && text.split('.').all(label)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown<T: Text + fmt::Display>(text: &str) -> String {
+        T::from_text(text).map_or_else(|fault| fault.to_string(), |value| value.to_string())
+    }
+
+    #[test]
+    fn hosts_are_names_wildcards_and_addresses() {
+        assert_eq!(Host::parse("API.Example.com"), Ok(Host::Exact("api.example.com".into())));
+        assert_eq!(Host::parse("*.example.com"), Ok(Host::Wildcard(".example.com".into())));
+        assert_eq!(Host::parse("192.0.2.1"), Ok(Host::Exact("192.0.2.1".into())));
+        assert_eq!(Host::parse("::1"), Ok(Host::Exact("[::1]".into())));
+        assert_eq!(Host::parse("[::1]"), Ok(Host::Exact("[::1]".into())));
+        assert_eq!(Host::parse("xn--bcher-kva.example"), Ok(Host::Exact("xn--bcher-kva.example".into())));
+        assert_eq!(Host::parse("my_service"), Ok(Host::Exact("my_service".into())));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_with_what_to_write() {
+        for (text, fault) in [
+            ("*", "`*` is not a host; leave `hosts` out to answer for any host"),
+            ("", "the host is empty; write a name such as \"api.example.com\""),
+            (
+                "bücher.example",
+                "\"bücher.example\" is not a host; write international names in punycode, as DNS has them: \"xn--bcher-kva.example\"",
+            ),
+            ("a.com:80", "\"a.com:80\" is not a host; leave the port out, listeners have ports: \"a.com\""),
+            (
+                "https://a.com",
+                "\"https://a.com\" is not a host; write the host alone, without scheme and path: \"api.example.com\"",
+            ),
+            ("a.*.com", "\"a.*.com\" is not a host; a star stands only in front, as a whole label: \"*.example.com\""),
+            ("a.com.", "\"a.com.\" is not a host; leave the dot at the end out: \"a.com\""),
+            ("1.2.3.256", "\"1.2.3.256\" is not a host; it ends like an IPv4 address but is none"),
+            ("*.10.0.0.1", "\"*.10.0.0.1\" is not a host; a wildcard stands before a name"),
+        ] {
+            assert_eq!(shown::<Host>(text), fault, "{text}");
+        }
+        for text in ["a..com", "-a.com", "a-.com", "a b", ".com", "*.", "*.*.com", &"a".repeat(64), &"a.".repeat(130)] {
+            assert!(Host::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_authority_has_a_port() {
+        assert_eq!(Authority::parse("A.b:80"), Ok(Authority { host: "a.b".to_owned(), port: 80 }));
+        assert_eq!(shown::<Authority>("[::1]:80"), "[::1]:80");
+        assert_eq!(shown::<Authority>("a.b"), "\"a.b\" has no port; write \"a.b:443\"");
+        assert_eq!(shown::<Authority>("::1"), "\"::1\" has no port; write \"[::1]:443\"");
+        assert_eq!(shown::<Authority>("[::1]"), "\"[::1]\" has no port; write \"[::1]:443\"");
+        for text in ["a:0", "a:65536", "a:", "a:+80", "a:080", "http://a:80", ":80", "a b:80", "a:b:80"] {
+            assert!(Authority::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn origins_are_what_browsers_send() {
+        assert_eq!(Origin::parse("*"), Ok(Origin::Any));
+        assert_eq!(Origin::parse("HTTPS://App.example.com"), Ok(Origin::Exact("https://app.example.com".to_owned())));
+        assert_eq!(
+            Origin::parse("http://*.a.com:3000"),
+            Ok(Origin::Wildcard { scheme: "http".to_owned(), suffix: ".a.com:3000".to_owned() })
+        );
+        for (text, fault) in [
+            (
+                "app.example.com",
+                "\"app.example.com\" is not an origin; write the scheme too: \"https://app.example.com\"",
+            ),
+            (
+                "https://a.com/",
+                "\"https://a.com/\" is not an origin; an origin ends before the path: \"https://a.com\"",
+            ),
+            (
+                "https://a.com:443",
+                "\"https://a.com:443\" can never match: browsers leave the scheme's own port out; write \"https://a.com\"",
+            ),
+        ] {
+            assert_eq!(shown::<Origin>(text), fault, "{text}");
+        }
+        for text in ["null", "://a", "https://", "https://a b", "https://*", "1x://a"] {
+            assert!(Origin::parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_reads_back_from_what_it_shows(text in "(\\*|\\*\\.)?(https?://)?[a-cA:.\\[\\]0-9*-]{0,14}(:[0-9]{1,3})?") {
+            if let Ok(host) = Host::parse(&text) {
+                prop_assert_eq!(Host::parse(&host.to_string()), Ok(host));
+            }
+            if let Ok(authority) = Authority::parse(&text) {
+                prop_assert_eq!(Authority::parse(&authority.to_string()), Ok(authority));
+            }
+            if let Ok(origin) = Origin::parse(&text) {
+                prop_assert_eq!(Origin::parse(&origin.to_string()), Ok(origin));
+            }
+        }
+    }
+}

@@ -47,7 +47,7 @@ impl Text for Method {
     const WHAT: &'static str = "a method such as \"GET\"";
 
     fn from_text(text: &str) -> Result<Self, Fault> {
-        if is_token(text) && !text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        if text != "*" && is_token(text) && !text.bytes().any(|byte| byte.is_ascii_lowercase()) {
             return Ok(Self(text.into()));
         }
         let fault = Fault::new(format!("`{}` is not a method", text.escape_debug()));
@@ -120,3 +120,29 @@ macro_rules! reads_as_str {
 }
 
 reads_as_str!(HeaderName Method);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_names_are_lower_case_tokens() {
+        assert_eq!(HeaderName::parse("X-API-Key").as_deref(), Ok("x-api-key"));
+        for text in ["", ":path", "a:", "a b", "ä", "a\n"] {
+            assert!(HeaderName::parse(text).is_err(), "{text:?}");
+        }
+        assert!(HeaderName::parse(":authority").is_err_and(|fault| fault.contains("`hosts`")));
+    }
+
+    #[test]
+    fn methods_are_in_capitals() {
+        assert_eq!(Method::parse("GET").as_deref(), Ok("GET"));
+        assert_eq!(
+            Method::parse("get"),
+            Err("`get` is not a method; methods are written in capitals: `GET`".to_owned())
+        );
+        for text in ["", "GET ", "G/T", "*"] {
+            assert!(Method::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

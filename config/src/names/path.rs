@@ -132,3 +132,55 @@ fn normalised(path: &str) -> Result<String, String> {
     }
     Ok(format!("/{}", kept.join("/")))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_three_kinds_are_told_apart() {
+        assert_eq!(PathPattern::parse("/a"), Ok(PathPattern::Exact("/a".to_owned())));
+        assert_eq!(PathPattern::parse("/"), Ok(PathPattern::Exact("/".to_owned())));
+        assert_eq!(PathPattern::parse("/a/"), Ok(PathPattern::Exact("/a/".to_owned())));
+        assert_eq!(PathPattern::parse("/a/*"), Ok(PathPattern::Prefix("/a".to_owned())));
+        assert_eq!(PathPattern::parse("/*"), Ok(PathPattern::default()));
+        assert_eq!(PathPattern::parse("/a/%2F/*"), Ok(PathPattern::Prefix("/a/%2F".to_owned())));
+        assert_eq!(PathPattern::parse("~^/p/[0-9]+$"), Ok(PathPattern::Regex("^/p/[0-9]+$".to_owned())));
+    }
+
+    #[test]
+    fn what_can_never_match_is_refused_with_what_can() {
+        let normalised = "matching works on the normalised path";
+        for (path, fault) in [
+            ("a", "the path \"a\" does not begin with `/`; write \"/a\"".to_owned()),
+            ("*", "the path \"*\" does not begin with `/`; any path is \"/*\"".to_owned()),
+            ("", "the path \"\" does not begin with `/`; write \"/*\" for any path".to_owned()),
+            ("^/a", "the path \"^/a\" does not begin with `/`; a regex begins with `~`: \"~^/a\"".to_owned()),
+            ("~", "the regex after `~` is empty; write \"/*\" for any path".to_owned()),
+            ("/a/../b", format!("the path \"/a/../b\" can never match: {normalised}; write \"/b\"")),
+            ("/a/./b/*", format!("the path \"/a/./b/*\" can never match: {normalised}; write \"/a/b/*\"")),
+            ("/%61/%2f", format!("the path \"/%61/%2f\" can never match: {normalised}; write \"/a/%2F\"")),
+            ("/a b", format!("the path \"/a b\" can never match: {normalised}; write \"/a%20b\"")),
+            ("/ä/*", format!("the path \"/ä/*\" can never match: {normalised}; write \"/%C3%A4/*\"")),
+            ("/a%", "the path \"/a%\" can never match: `%` is not followed by two hex digits".to_owned()),
+            ("/%00", "the path \"/%00\" can never match: `%00` is always refused".to_owned()),
+            ("/a\\b", "the path \"/a\\\\b\" can never match: requests with a backslash are refused".to_owned()),
+        ] {
+            assert_eq!(PathPattern::parse(path), Err(fault), "{path}");
+        }
+        for path in ["/a*", "/*/b", "/a/**", "/a/*/b/*", "/a?b", "/a#b"] {
+            assert!(PathPattern::parse(path).is_err(), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_that_is_taken_shows_itself_as_it_was_written(text in "[~/a-c.%2F*äA ]{0,12}") {
+            if let Ok(pattern) = PathPattern::parse(&text) {
+                prop_assert_eq!(pattern.to_string(), text);
+            }
+        }
+    }
+}

@@ -13,9 +13,9 @@ pub(super) fn read(text: &str) -> Tree {
         .into_iter()
         .map(|error| Problem::error(&Path::root(), error.message().replace('\n', "; ")).span(error.span()))
         .collect();
-    let span = root.span();
-    let value = table(root.get_ref(), &Path::root(), &mut problems);
-    Tree { node: Node { value, span: Some(span) }, problems }
+    // The root has no span: to underline all of a document tells nothing.
+    let node = Node::new(table(root.get_ref(), &Path::root(), &mut problems));
+    Tree { node, problems }
 }
 
 fn table(entries: &DeTable<'_>, at: &Path, problems: &mut Vec<Problem>) -> Value {

@@ -1,7 +1,7 @@
 //! Tables into structs.
 
 use crate::node::{Key, Node};
-use crate::problem::{Path, Problem};
+use crate::problem::{Path, Problem, did_you_mean};
 use crate::read::Read;
 
 /// A type that is read from a table with these keys and no others.
@@ -21,6 +21,8 @@ pub struct TableReader<'a> {
     entries: &'a [(Key, Node)],
     at: &'a Path,
     problems: &'a mut Vec<Problem>,
+    /// Keys that an unknown one was probably meant for: they are not missing too.
+    meant: Vec<&'static str>,
 }
 
 impl<'a> TableReader<'a> {
@@ -34,26 +36,32 @@ impl<'a> TableReader<'a> {
             );
             return None;
         };
+        let mut meant = Vec::new();
         for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
-            problems.push(
-                Problem::error(&at.key(key.name.clone()), format!("unknown key `{}`", key.name.escape_debug()))
-                    .did_you_mean(&key.name, known.iter().copied(), || Some(format!("known keys: {}", list(known))))
-                    .span(key.span.clone()),
-            );
+            let suggestion = did_you_mean(&key.name, known.iter().copied());
+            meant.extend(known.iter().copied().filter(|known| suggestion == Some(*known)));
+            let hint = match suggestion {
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
+                None => format!("known keys: {}", list(known)),
+            };
+            let problem =
+                Problem::error(&at.key(key.name.clone()), format!("unknown key `{}`", key.name.escape_debug()));
+            problems.push(problem.hint(hint).span(key.span.clone()));
         }
-        Some(Self { node, entries, at, problems })
+        Some(Self { node, entries, at, problems, meant })
     }
 
     /// The value of `key`, or what its type says of absence.
     pub fn field<T: Read>(&mut self, key: &'static str) -> Option<T> {
-        match self.entries.iter().find(|(known, _)| known.name == key) {
-            Some((_, node)) => T::read(node, &self.at.key(key), self.problems),
-            None => T::absent().or_else(|| {
-                let problem = Problem::error(&self.at.key(key), format!("`{key}` is missing"));
-                self.problems.push(problem.span(self.node.span.clone()));
-                None
-            }),
+        if let Some((_, node)) = self.entries.iter().find(|(known, _)| known.name == key) {
+            return T::read(node, &self.at.key(key), self.problems);
         }
+        let absent = T::absent();
+        if absent.is_none() && !self.meant.contains(&key) {
+            let problem = Problem::error(&self.at.key(key), format!("`{key}` is missing"));
+            self.problems.push(problem.span(self.node.span.clone()));
+        }
+        absent
     }
 }
 
