@@ -19,8 +19,9 @@ use tokio::time::{sleep, timeout};
 /// Connections at a time; others wait in the kernel's queue. A scraper or a probe has one.
 const CONNECTIONS: usize = 64;
 
-/// For a request's head, and so for a connection between requests: more than the usual interval of a scrape.
-const HEAD: Duration = Duration::from_secs(75);
+/// For a request's head, and so for a connection between requests: who says nothing has a place no longer. A scraper
+/// that kept its connection opens another one.
+const HEAD: Duration = Duration::from_secs(5);
 
 /// Age at which a connection ends after its current answer, so that clients that never end don't fill the places.
 const AGE: Duration = Duration::from_secs(15 * 60);

@@ -162,7 +162,7 @@ impl Target {
             match self.put_some(&lines[written..]) {
                 Ok(some) => written += some,
                 Err(error) => {
-                    self.torn = !lines[..written].last().is_none_or(|&byte| byte == b'\n');
+                    self.torn = lines[..written].last().is_some_and(|&byte| byte != b'\n');
                     return (written, Err(error));
                 }
             }

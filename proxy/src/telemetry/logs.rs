@@ -104,7 +104,7 @@ fn filter(level: &str) -> Result<EnvFilter, Error> {
     let wrong = |problem: String| Error::Level { level: level.to_owned(), problem };
     // The library takes a misspelt level for the name of a target, and would then log nothing else.
     let words = || level.split(',').map(str::trim).filter(|word| !word.contains(['=', '[']));
-    if let Some(word) = words().find(|word| word.parse::<LevelFilter>().is_err()) {
+    if let Some(word) = words().find(|word| word.is_empty() || word.parse::<LevelFilter>().is_err()) {
         return Err(wrong(format!("`{word}` is none of off, error, warn, info, debug, trace")));
     }
     if words().next().is_none() {

@@ -96,7 +96,7 @@ fn a_line_says_everything_in_ecs_names() {
         ..line(b"/v1/search")
     };
     let expected = json!({
-        "@timestamp": "2026-11-18T12:26:40.042Z",
+        "@timestamp": "2026-11-18T11:06:40.042Z",
         "ecs.version": "8.17.0",
         "event.duration": 1_500_000,
         "http.request.method": "GET",

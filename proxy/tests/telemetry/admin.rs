@@ -302,7 +302,8 @@ fn silent_connections_end_with_the_servers() {
 #[test]
 fn many_silent_connections_leave_room_when_they_go() {
     let servers = Servers::start();
-    let silent: Vec<_> = (0..200).map(|_| TcpStream::connect(servers.health).unwrap()).collect();
+    // More than there are places; the rest waits in the kernel's queue.
+    let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(servers.health).unwrap()).collect();
     assert_eq!(get(servers.metrics, "/metrics").status, 200, "each server has its own places");
     drop(silent);
     assert_eq!(get(servers.health, "/livez").status, 200);
