@@ -76,7 +76,7 @@ endpoints = ["{origin}"]
     if not wait_until(ready.exists, lambda: process.poll() is None, seconds):
         raise Failure(f"weir wrote no ready.json:\n{world.last_words('weir')}")
     bound = json.loads(ready.read_text())
-    ports = [int(bound[f"listeners.{listener}"].rpartition(":")[2]) for listener in ("plain", "tls")]
+    ports = [int(bound[listener].rpartition(":")[2]) for listener in ("plain", "tls")]
     return Peer("weir", process, *ports)
 
 

@@ -7,14 +7,15 @@ use crate::listen::{Connection, Front, ListenerIndex, Refusal, Rejected};
 use crate::node::Node;
 use crate::request::{finish, reply};
 use crate::telemetry::chance;
-use crate::telemetry::labels::{ConnectionRejection, H2Abuse, TlsVersion};
+use crate::telemetry::labels::{ConnectionRejection, Driver, H2Abuse, TlsVersion};
 use crate::telemetry::trace::RequestId;
 
 impl Front for Node {
     fn refused(&self, connection: &Connection, refusal: &Refusal) -> Bytes {
         let id = RequestId::made([chance(), chance()]);
         let (status, answer) = reply::refuse_head(refusal, id.as_str());
-        finish::refused(self, connection, refusal, status, &id);
+        // A head that is no request has no driver; it is told as the one that reads heads on this listener.
+        finish::refused(self, connection, refusal, status, &id, Driver::Pingora);
         answer
     }
 

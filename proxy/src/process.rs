@@ -143,9 +143,11 @@ fn bind_operators(admin: Option<&Admin>, telemetry: &Telemetry) -> anyhow::Resul
 /// Every bound address by its name, for `ready.json`.
 fn addresses(listeners: &Listeners, sockets: &Sockets) -> anyhow::Result<BTreeMap<String, SocketAddr>> {
     let mut addresses: BTreeMap<_, _> =
-        listeners.addresses().map(|(name, address)| (format!("listeners.{name}"), address)).collect();
+        listeners.addresses().map(|(name, address)| (name.to_string(), address)).collect();
     for (name, socket) in [("admin", &sockets.admin), ("metrics", &sockets.metrics), ("health", &sockets.health)] {
-        addresses.insert(name.to_owned(), socket.local_addr()?);
+        if addresses.insert(name.to_owned(), socket.local_addr()?).is_some() {
+            bail!("a listener can't be named `{name}`: that is an address for operators; rename `listeners.{name}`");
+        }
     }
     Ok(addresses)
 }

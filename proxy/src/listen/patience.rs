@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use weir_config::bootstrap::Limits;
 
 /// What every body gets before the rate counts.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Limits::BODY_GRACE;
 /// Most that a body can earn by coming fast, so that a quick start does not pay for an endless stall.
 const MOST: Duration = Duration::from_secs(30);
 
-/// A slow body lives on credit: it begins with 5 s, each byte earns the time in which the slowest body allowed would
+/// A slow body lives on credit: it begins with its grace, each byte earns the time in which the slowest body allowed would
 /// have sent it, and only the time in which we wait for the client is spent. So a client is never charged for an upstream
 /// that reads slowly, and one that sends at the slowest rate or faster is never cut (the rule of Kestrel's
 /// `MinRequestBodyDataRate`, with a bound on what can be saved up).

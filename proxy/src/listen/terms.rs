@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit};
-use weir_config::bootstrap::{Limits, Listener};
+use weir_config::bootstrap::Listener;
 
 use super::head::Rules;
 
-/// Connections of a listener at most where the document does not say: about 0.5 GB of idle ones.
-const CONNECTIONS: u64 = 20_000;
+/// Longest target that the `http` crate takes, and with it everything behind the head reader.
+const TARGET_BYTES: u64 = u16::MAX as u64 - 1;
 
 /// A listener's limits, defaults filled in.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Terms {
     pub idle_timeout: Duration,
     pub max_age: Duration,
     pub max_requests: u32,
-    /// Bytes per second; 0 for none.
+    /// Bytes per second.
     pub body_rate: u64,
     pub h2_streams: u32,
     pub h2c: bool,
@@ -29,24 +29,24 @@ pub(super) struct Terms {
 
 impl Terms {
     pub fn of(listener: &Listener) -> Self {
-        let limits = listener.limits.clone().unwrap_or_default();
-        let Limits { connections, connections_per_client, headers, max_requests, h2_streams, .. } = limits;
-        let seconds = Duration::from_secs;
+        let limits = listener.limits();
+        // Where the kernel does not say, as few as it allows anywhere.
+        let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
         Self {
-            connections: connections.unwrap_or_else(connections_by_files),
-            connections_per_client: connections_per_client.unwrap_or(256),
-            handshake_timeout: limits.handshake_timeout.map_or(seconds(10), Into::into),
-            header_timeout: limits.header_timeout.map_or(seconds(10), Into::into),
-            idle_timeout: limits.idle_timeout.map_or(seconds(60), Into::into),
-            max_age: limits.max_age.map_or(seconds(3600), Into::into),
-            max_requests: max_requests.unwrap_or(10_000),
-            body_rate: limits.body_rate.map_or(500, |size| size.0),
-            h2_streams: h2_streams.unwrap_or(100),
-            h2c: listener.h2c.unwrap_or_default(),
+            connections: limits.connections(files),
+            connections_per_client: limits.connections_per_client(),
+            handshake_timeout: limits.handshake_timeout(),
+            header_timeout: limits.header_timeout(),
+            idle_timeout: limits.idle_timeout(),
+            max_age: limits.max_age(),
+            max_requests: limits.max_requests(),
+            body_rate: limits.body_rate(),
+            h2_streams: limits.h2_streams(),
+            h2c: listener.h2c(),
             rules: Rules {
-                bytes: bytes(limits.header_bytes.map_or(60 * 1024, |size| size.0)),
-                headers: headers.unwrap_or(100).into(),
-                target: bytes(limits.uri_bytes.map_or(16 * 1024, |size| size.0)),
+                bytes: bytes(limits.header_bytes()),
+                headers: limits.headers().into(),
+                target: bytes(limits.uri_bytes().min(TARGET_BYTES)),
             },
         }
     }
@@ -54,11 +54,4 @@ impl Terms {
 
 fn bytes(size: u64) -> usize {
     usize::try_from(size).unwrap_or(usize::MAX)
-}
-
-/// A third of the files this process may open: each connection may need one of them to the client and one to an
-/// upstream, and something is left for the rest.
-fn connections_by_files() -> u32 {
-    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
-    u32::try_from((files / 3).clamp(1, CONNECTIONS)).unwrap_or(u32::MAX)
 }

@@ -89,7 +89,7 @@ pub(super) fn acceptor(
     let settings =
         |error| CertificateFault { file: base.to_owned(), setting: format!("listeners.{listener}.tls"), error };
     let resolver = Resolver::new(certificates).ok_or_else(|| settings(CertificateError::NoCertificate))?;
-    let versions: &[_] = match tls.min_version.unwrap_or_default() {
+    let versions: &[_] = match tls.min_version() {
         TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::Tls13 => &[&rustls::version::TLS13],
     };

@@ -12,19 +12,19 @@ use crate::telemetry::labels::{AttemptOutcome, Driver, HttpVersion, TlsVersion};
 use crate::telemetry::trace::RequestId;
 
 /// The answer, the upstream's or our own, went out whole.
-pub fn delivered(exchange: &mut Exchange, driver: Driver, now: Instant) {
+pub fn delivered(exchange: &mut Exchange, now: Instant) {
     if exchange.head_at.is_some() {
         exchange.reason = Reason::Ok;
     }
-    finish(exchange, driver, now);
+    finish(exchange, now);
 }
 
 /// The exchange ended otherwise; its reason says how.
-pub fn broken_off(exchange: &mut Exchange, driver: Driver, now: Instant) {
-    finish(exchange, driver, now);
+pub fn broken_off(exchange: &mut Exchange, now: Instant) {
+    finish(exchange, now);
 }
 
-fn finish(exchange: &mut Exchange, driver: Driver, now: Instant) {
+fn finish(exchange: &mut Exchange, now: Instant) {
     if std::mem::replace(&mut exchange.finished, true) {
         return;
     }
@@ -46,11 +46,11 @@ fn finish(exchange: &mut Exchange, driver: Driver, now: Instant) {
     }
     exchange.lease = None;
     if exchange.node.access_log.is_on() {
-        log(exchange, driver, duration);
+        log(exchange, duration);
     }
 }
 
-fn log(exchange: &Exchange, driver: Driver, duration: Duration) {
+fn log(exchange: &Exchange, duration: Duration) {
     let rule = exchange.rule.map(|id| exchange.generation.table.rule(id));
     let (path, query) = match exchange.target.split_once('?') {
         Some((path, query)) => (path, Some(query.as_bytes())),
@@ -87,7 +87,7 @@ fn log(exchange: &Exchange, driver: Driver, duration: Duration) {
         reason: exchange.reason,
         attempts: u32::from(exchange.attempts),
         version: exchange.generation.version,
-        driver,
+        driver: exchange.downstream.driver,
         fields: &fields,
     });
 }
@@ -104,12 +104,19 @@ fn host(authority: &str) -> Option<&[u8]> {
 /// A request's future was dropped: the process ends, or its HTTP/2 stream was reset.
 impl Drop for Exchange {
     fn drop(&mut self) {
-        finish(self, Driver::Pingora, Instant::now());
+        finish(self, Instant::now());
     }
 }
 
 /// Counts and logs a head that was refused before it became a request.
-pub fn refused(node: &Node, connection: &Connection, refusal: &Refusal, status: u16, id: &RequestId) {
+pub fn refused(
+    node: &Node,
+    connection: &Connection,
+    refusal: &Refusal,
+    status: u16,
+    id: &RequestId,
+    driver: Driver,
+) {
     let reason = super::reply::head_reason(refusal.kind());
     node.no_route.finish(None, status, reason, Duration::ZERO);
     if !node.access_log.is_on() {
@@ -146,7 +153,7 @@ pub fn refused(node: &Node, connection: &Connection, refusal: &Refusal, status: 
         reason,
         attempts: 0,
         version: node.current.version(),
-        driver: Driver::Pingora,
+        driver,
         fields: &[],
     });
 }

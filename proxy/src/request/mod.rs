@@ -27,7 +27,7 @@ pub use reply::LocalReply;
 
 use crate::listen::ListenerIndex;
 use crate::node::Node;
-use crate::telemetry::labels::TlsVersion;
+use crate::telemetry::labels::{Driver, TlsVersion};
 
 /// A request's head as a driver has it, before anything was made of it.
 #[derive(Clone, Copy)]
@@ -53,6 +53,8 @@ pub struct Downstream {
     pub local: SocketAddr,
     /// Absent on a plain listener.
     pub tls: Option<TlsVersion>,
+    /// Who moves its bytes.
+    pub driver: Driver,
 }
 
 /// What becomes of a request before its first attempt.

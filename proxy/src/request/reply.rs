@@ -15,6 +15,8 @@ pub struct LocalReply {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Bytes,
+    /// It is what the rule says, so the rule's edits of answers hold for it.
+    pub by_rule: bool,
 }
 
 /// Why a request is not served, and what the client should know beside the reason.
@@ -100,11 +102,12 @@ pub fn refuse(exchange: &mut Exchange, refusal: &Refusal) -> LocalReply {
         headers.push(("content-type", "application/grpc".into()));
         headers.push(("grpc-status", grpc_status(refusal.reason, code).to_string()));
         headers.push(("grpc-message", format!("{}: {title}", refusal.reason.as_str())));
-        return LocalReply { status: 200, headers, body: Bytes::new() };
+        return LocalReply { status: 200, headers, body: Bytes::new(), by_rule: false };
     }
     exchange.status = code;
     headers.push(("content-type", PROBLEM.into()));
-    LocalReply { status: code, headers, body: problem(refusal.reason, code, title, None, exchange.request_id.as_str()) }
+    let body = problem(refusal.reason, code, title, None, exchange.request_id.as_str());
+    LocalReply { status: code, headers, body, by_rule: false }
 }
 
 const PROBLEM: &str = "application/problem+json";
@@ -177,13 +180,13 @@ pub fn fixed(exchange: &mut Exchange, reply: &weir_policy::Reply) -> LocalReply 
 
 /// The answer to a CORS preflight.
 pub fn preflight(exchange: &mut Exchange, headers: Vec<(&'static str, String)>) -> LocalReply {
-    own(exchange, 204, headers, Bytes::new())
+    LocalReply { by_rule: false, ..own(exchange, 204, headers, Bytes::new()) }
 }
 
 fn own(exchange: &mut Exchange, status: u16, headers: Vec<(&'static str, String)>, body: Bytes) -> LocalReply {
     exchange.reason = Reason::Ok;
     exchange.status = status;
-    LocalReply { status, headers, body }
+    LocalReply { status, headers, body, by_rule: true }
 }
 
 #[cfg(test)]

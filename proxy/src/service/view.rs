@@ -94,7 +94,9 @@ pub fn write_request(
     // In origin form, whatever form it came in: the authority goes into `Host`.
     match attempt::target(exchange) {
         Some(target) => head.set_raw_path(target.as_bytes())?,
-        None if original.uri.authority().is_some() => head.set_raw_path(inbound.target.as_bytes())?,
+        None if original.uri.authority().is_some() || !original.raw_path().starts_with(b"/") => {
+            head.set_raw_path(inbound.target.as_bytes())?;
+        }
         None => {}
     }
     if original.version == http::Version::HTTP_2 {

@@ -4,14 +4,14 @@ use http::{Method, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
-use crate::request::{Exchange, LocalReply};
+use crate::request::{Exchange, LocalReply, verdict};
 
 /// The largest request body that is read to its end so that the connection can be used again after our answer.
 const WORTH_READING: u64 = 64 << 10;
 
 /// Writes a whole answer. A connection whose request body is not worth reading to its end is closed after it.
 pub async fn reply(session: &mut Session, exchange: &mut Exchange, answer: LocalReply) -> pingora::Result<()> {
-    let LocalReply { status, headers, body } = answer;
+    let LocalReply { status, headers, body, by_rule } = answer;
     let bodiless = matches!(status, 100..200 | 204 | 304);
     let mut head = ResponseHeader::build(status, Some(headers.len() + 3))?;
     for (name, value) in headers {
@@ -19,6 +19,10 @@ pub async fn reply(session: &mut Session, exchange: &mut Exchange, answer: Local
     }
     if !bodiless {
         head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    }
+    if by_rule {
+        let origin = session.req_header().headers.get(header::ORIGIN).map(http::HeaderValue::as_bytes);
+        verdict::edit_response(exchange, origin, &mut head);
     }
     let length = session.req_header().headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
