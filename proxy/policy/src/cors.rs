@@ -208,7 +208,7 @@ mod tests {
                 vary.clone()
             ]
         );
-        assert_eq!(cors.preflight(Some(b"https://evil.net")), [vary.clone()]);
+        assert_eq!(cors.preflight(Some(b"https://evil.net")), cors.preflight(None));
         assert_eq!(cors.preflight(None), [vary]);
         let lines = cors.headers(Some(b"https://app.example.com"));
         assert!(lines.contains(&("access-control-expose-headers", "x-total".to_owned())));

@@ -88,11 +88,14 @@ pub struct Kind {
     pub description: &'static str,
     /// The JSON Schema of the settings, without `kind`.
     pub schema: fn() -> Value,
-    /// Reads the settings (the whole table, `kind` among it) that stand at a path. `None` after problems were added.
-    pub compile: fn(&Node, &Path, &mut Vec<Problem>) -> Option<Box<dyn Filter>>,
+    pub compile: Compile,
     /// Lines of TOML that can stand in a rule.
     pub example: &'static str,
 }
+
+/// Makes a filter of its settings (the whole table, `kind` among it), which stand at a path. `None` after problems were
+/// added.
+pub type Compile = fn(&Node, &Path, &mut Vec<Problem>) -> Option<Box<dyn Filter>>;
 
 /// A filter of a rule.
 pub struct CompiledFilter {
