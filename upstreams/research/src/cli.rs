@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 use reqwest::Url;
@@ -72,7 +73,7 @@ struct SourceArgs {
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = size)]
     max_answer: usize,
     /// What the external API is told about who asks
-    #[arg(long, value_name = "TEXT", default_value = USER_AGENT)]
+    #[arg(long, value_name = "TEXT", default_value = USER_AGENT, value_parser = header_text)]
     user_agent: String,
 }
 
@@ -137,7 +138,7 @@ impl SourceArgs {
         };
         let transport = match self.offline {
             true => Transport::Offline(Corpus::load(source)?),
-            false => Transport::live(client(&self.user_agent)?, self.max_answer),
+            false => Transport::live(client(&self.user_agent, [&base])?, self.max_answer),
         };
         let mut api = Upstream::new(source, base, transport, metrics.clone());
         if let Some(key) = self.key(source, &defaults)? {
@@ -161,7 +162,7 @@ impl SourceArgs {
 
 impl SearchArgs {
     fn service(&self, metrics: &Arc<Metrics>) -> anyhow::Result<Service> {
-        let client = client(USER_AGENT)?;
+        let client = client(USER_AGENT, self.sources.iter().map(|(_, url)| url))?;
         let mut named = BTreeSet::new();
         let mut upstreams = Vec::with_capacity(self.sources.len());
         for (source, url) in &self.sources {
@@ -175,8 +176,15 @@ impl SearchArgs {
     }
 }
 
-fn client(user_agent: &str) -> anyhow::Result<reqwest::Client> {
-    transport::client(user_agent).context("the HTTP client cannot be made: is --user-agent one line of plain text?")
+fn client<'a>(user_agent: &str, bases: impl IntoIterator<Item = &'a Url>) -> anyhow::Result<reqwest::Client> {
+    transport::client(user_agent, bases)
+        .context("the HTTP client cannot be made; https needs the system's CA certificates (package ca-certificates)")
+}
+
+/// One line that a header can carry.
+fn header_text(text: &str) -> Result<String, String> {
+    let carried = HeaderValue::from_str(text).is_ok_and(|value| !value.is_empty());
+    if carried { Ok(text.to_owned()) } else { Err("give one line of plain text".into()) }
 }
 
 fn named_source(text: &str) -> Result<(Source, Url), String> {
@@ -249,6 +257,7 @@ mod tests {
             (&["arxiv", "--timeout", "5"], "250ms or 2s"),
             (&["arxiv", "--timeout", "0s"], "250ms or 2s"),
             (&["arxiv", "--max-answer", "1000"], "64KiB or 4MiB"),
+            (&["arxiv", "--user-agent", "a\nb"], "one line of plain text"),
             (&["search"], "--source"),
             (&["search", "--source", "arxiv"], "NAME=URL"),
             (&["search", "--source", "scholar=http://a"], "no source is called `scholar`"),

@@ -137,14 +137,15 @@ mod tests {
     async fn the_deadline_is_on_our_answer() {
         let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", silent.local_addr().expect("its address"));
+        let base: reqwest::Url = base.parse().expect("a URL");
         let dropped = IntCounter::new("dropped_total", "Dropped.").expect("a counter");
         let metrics = Arc::new(Metrics::new("search", dropped).expect("metrics"));
-        let client = transport::client("tests").expect("a client");
+        let client = transport::client("tests", [&base]).expect("a client");
         let query = Query { text: "x".into(), limit: 10, offset: 0 };
         for (deadline, kept) in [(400, 20), (1000, 50), (60_000, 50)] {
             let deadline = Duration::from_millis(deadline);
             let transport = Transport::live(client.clone(), 1024);
-            let source = Upstream::new(Source::Arxiv, base.parse().expect("a URL"), transport, metrics.clone());
+            let source = Upstream::new(Source::Arxiv, base.clone(), transport, metrics.clone());
             let federation = Federation::new(vec![source], deadline);
             let start = Instant::now();
             let problem = federation.search(&query, &Trace::default()).await.err().expect("no source");

@@ -103,7 +103,7 @@ impl<'a> Dependency<'a> {
 }
 
 impl Health {
-    /// The state of all dependencies, at most [`MAX_AGE`] old.
+    /// The state of all dependencies, at most two seconds old.
     pub async fn report(&self, service: &Service) -> Report {
         if let Some(report) = self.recent() {
             return report;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, Request};
+use reqwest::{Client, Request, Url};
 use serde::de::DeserializeOwned;
 
 use crate::corpus::Corpus;
@@ -146,19 +146,23 @@ impl Answer {
     }
 }
 
-/// The client that live transports share: no redirects (a base URL decides where requests go), no proxy from the
-/// environment (for the same reason), connections kept and used again.
+/// The client that live transports to `bases` share: no redirects (a base URL decides where requests go), no proxy from
+/// the environment (for the same reason), connections kept and used again. The system's CA certificates are read only
+/// where a base URL is `https`: between services on one machine there is no TLS, and there may be no certificates.
 ///
 /// # Errors
 /// Where TLS cannot be set up, or `user_agent` is not a header value.
-pub fn client(user_agent: &str) -> reqwest::Result<Client> {
-    Client::builder()
+pub fn client<'a>(user_agent: &str, bases: impl IntoIterator<Item = &'a Url>) -> reqwest::Result<Client> {
+    let mut builder = Client::builder()
         .user_agent(user_agent)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(KEEP_IDLE)
-        .build()
+        .pool_idle_timeout(KEEP_IDLE);
+    if bases.into_iter().all(|base| base.scheme() == "http") {
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build()
 }
 
 /// The innermost reason of a failed exchange: the outer ones repeat the URL.

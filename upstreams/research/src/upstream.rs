@@ -134,7 +134,7 @@ impl Upstream {
         let word = outcome.as_ref().err().map_or("ok", Fault::word);
         self.metrics.asked(self.source, word, elapsed);
         if let Err(fault) = &outcome {
-            tracing::warn!(labels.source = %self.source, labels.outcome = word, error.message = %fault, "upstream");
+            tracing::debug!(labels.source = %self.source, labels.outcome = word, error.message = %fault, "upstream");
         }
         outcome.map_err(|fault| self.error(fault))
     }

@@ -18,7 +18,12 @@ struct Process {
 impl Process {
     fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_research"));
-        command.args(arguments).env_remove("RUST_LOG").env_remove("FIRECRAWL_API_KEY").stderr(Stdio::piped());
+        command.args(arguments);
+        Process::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
+        command.env_remove("RUST_LOG").env_remove("FIRECRAWL_API_KEY").stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let log = BufReader::new(child.stderr.take().expect("its log"));
         Process { child, log }
@@ -126,6 +131,15 @@ fn what_keeps_it_from_serving_is_said_with_the_setting_to_change() {
     assert_eq!(process.end().0.code(), Some(1));
 
     assert_eq!(Process::start(&["arxiv", "--nonsense"]).end().0.code(), Some(2), "usage");
+}
+
+#[test]
+fn the_search_needs_no_certificates_where_nothing_is_https() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_research"));
+    command.args(["search", "--source", "arxiv=http://127.0.0.1:1"]).env("SSL_CERT_DIR", folder.path());
+    command.env("SSL_CERT_FILE", folder.path().join("none.pem"));
+    Process::run(command).address();
 }
 
 #[test]

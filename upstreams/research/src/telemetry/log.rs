@@ -13,6 +13,7 @@ use prometheus::IntCounter;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_log::NormalizeEvent;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -115,7 +116,9 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let metadata = event.metadata();
+        // What comes by the `log` crate has its real origin in fields.
+        let normalized = event.normalized_metadata();
+        let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
         let mut document = Map::new();
         document.insert("@timestamp".into(), format!("{:.3}", jiff::Timestamp::now()).into());
         document.insert("log.level".into(), metadata.level().as_str().to_lowercase().into());
@@ -130,29 +133,38 @@ where
 
 struct Fields<'a>(&'a mut Map<String, Value>);
 
+impl Fields<'_> {
+    /// The fields in which the `log` bridge carries an event's origin are no part of the event.
+    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        if !field.name().starts_with("log.") {
+            self.0.insert(field.name().into(), value.into());
+        }
+    }
+}
+
 impl Visit for Fields<'_> {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().into(), value.into());
+        self.put(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name().into(), format!("{value:?}").into());
+        self.put(field, format!("{value:?}"));
     }
 }
 
