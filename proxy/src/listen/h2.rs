@@ -182,7 +182,7 @@ where
 {
     tokio::spawn(async move {
         let _running = running;
-        let session = ServerSession::new_custom(Box::new(Exchange::new(session)));
+        let session = ServerSession::new_custom(Box::new(Exchange::new(session, hall.terms.body_rate)));
         let exchange = hall.app.process_new_http(session, facts.stage().leaving());
         if AssertUnwindSafe(exchange).catch_unwind().await.is_err() {
             hall.front.panicked();

@@ -51,6 +51,7 @@ pub use self::connection::{Connection, TlsFacts};
 pub use self::front::{Front, ListenerIndex, Rejected};
 pub use self::head::{Fault, Kind, Refusal};
 pub use self::phase::Phase;
+pub use self::stream::SLOW_BODY;
 pub use self::tls::{CertificateError, CertificateFault, CertificateInfo};
 
 use self::hall::Hall;
@@ -87,7 +88,7 @@ pub enum ListenError {
     #[error("listener `{listener}`: cannot listen on {address}: {error}; it is set by `listeners.{listener}.address`")]
     Bind { listener: Name, address: SocketAddr, error: io::Error },
     #[error("listener `{listener}` on {address}: {fault}")]
-    Certificate { listener: Name, address: SocketAddr, fault: CertificateFault },
+    Certificate { listener: Name, address: SocketAddr, fault: Box<CertificateFault> },
     #[error("more than {} listeners", u16::MAX)]
     TooMany,
 }
@@ -158,8 +159,9 @@ impl Bound {
         let (tls, certificates) = match &listener.tls {
             None => (None, Vec::new()),
             Some(tls) => {
-                let (acceptor, certificates) = tls::acceptor(name, tls, base)
-                    .map_err(|fault| ListenError::Certificate { listener: name.clone(), address, fault })?;
+                let (acceptor, certificates) = tls::acceptor(name, tls, base).map_err(|fault| {
+                    ListenError::Certificate { listener: name.clone(), address, fault: Box::new(fault) }
+                })?;
                 (Some(acceptor), certificates)
             }
         };

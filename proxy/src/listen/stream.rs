@@ -2,7 +2,8 @@
 //!
 //! Pingora's HTTP/2 session has no timer on reading at all, and nothing of ours stands between it and the client's
 //! frames, as the guard does on HTTP/1. So it is wrapped: everything is passed on as it is, but reading from the client,
-//! which every exchange does to its end, fails at the deadline; then the answer can still be written.
+//! which every exchange does to its end, fails at the deadline, or when a body comes more slowly than the listener bears;
+//! then the answer can still be written.
 
 use std::time::Duration;
 
@@ -20,15 +21,46 @@ use pingora::protocols::l4::socket::SocketAddr;
 use pingora::{BError, Error, ErrorType, Result};
 use tokio::time::{Instant, timeout_at};
 
+use super::patience::Patience;
+
 /// One exchange. [`Session::set_read_timeout`] sets the deadline: how long, from now, the client's side is read.
 pub(super) struct Stream {
     inner: HttpSession,
     deadline: Option<Instant>,
+    /// `None` for gRPC, whose streams may rest.
+    patience: Option<Patience>,
 }
 
+/// How long the rest of a body is read and thrown away after its answer.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The type of the error that ends a body which came too slowly.
+pub const SLOW_BODY: ErrorType = ErrorType::Custom("slow body");
+
 impl Stream {
-    pub fn new(inner: HttpSession) -> Self {
-        Self { inner, deadline: None }
+    /// `body_rate`: bytes per second of the slowest body, 0 for any.
+    pub fn new(inner: HttpSession, body_rate: u64) -> Self {
+        let content_type = inner.req_header().headers.get(http::header::CONTENT_TYPE);
+        let grpc = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+        Self { inner, deadline: None, patience: (!grpc).then(|| Patience::new(body_rate)) }
+    }
+
+    /// The body's next bytes, at the latest when deadline or patience end.
+    async fn read(&mut self) -> Result<Option<Bytes>> {
+        let patience = self.patience.as_mut().and_then(Patience::ends);
+        let Some(end) = [self.deadline, patience].into_iter().flatten().min() else {
+            return self.inner.read_body_bytes().await;
+        };
+        match timeout_at(end, self.inner.read_body_bytes()).await {
+            Ok(read) => {
+                if let (Some(patience), Ok(Some(bytes))) = (&mut self.patience, &read) {
+                    patience.fed(bytes.len());
+                }
+                read
+            }
+            Err(_) if self.deadline.is_some_and(|deadline| deadline <= end) => Err(too_late()),
+            Err(_) => Err(Error::explain(SLOW_BODY, "below the listener's rate").into_down()),
+        }
     }
 }
 
@@ -49,20 +81,15 @@ impl Session for Stream {
     }
 
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
-        match self.deadline {
-            Some(at) => timeout_at(at, self.inner.read_body_bytes()).await.unwrap_or_else(|_| Err(too_late())),
-            None => self.inner.read_body_bytes().await,
-        }
+        self.read().await
     }
 
     async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
-        match self.deadline {
-            Some(at) => {
-                let read = self.inner.read_body_or_idle(no_body_expected);
-                timeout_at(at, read).await.unwrap_or_else(|_| Err(too_late()))
-            }
-            None => self.inner.read_body_or_idle(no_body_expected).await,
+        if !no_body_expected && !self.inner.is_body_done() {
+            return self.read().await;
         }
+        let Some(deadline) = self.deadline else { return self.inner.read_body_or_idle(true).await };
+        timeout_at(deadline, self.inner.read_body_or_idle(true)).await.unwrap_or_else(|_| Err(too_late()))
     }
 
     async fn drain_request_body(&mut self) -> Result<()> {
@@ -130,7 +157,13 @@ impl Session for Stream {
     }
 
     async fn finish(&mut self) -> Result<()> {
-        self.inner.finish()
+        self.inner.finish()?;
+        // An answer that precedes the end of its request: the client gets the time to end it. Dropped earlier, the stream
+        // would be reset, and some clients throw a whole answer away for that.
+        if !self.inner.is_body_done() {
+            let _ = timeout_at(Instant::now() + FAREWELL, self.inner.drain_request_body()).await;
+        }
+        Ok(())
     }
 
     fn is_body_empty(&mut self) -> bool {

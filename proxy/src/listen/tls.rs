@@ -1,8 +1,8 @@
 //! TLS towards clients: versions, ciphers and groups of a listener, its certificates and their keys.
 //!
-//! 1.3 only, 1.2 by explicit setting; the post-quantum hybrid X25519MLKEM768 first, as browsers prefer it; AES-128-GCM
-//! before AES-256-GCM, which costs more and protects no better against anything known; ChaCha20 for clients without AES
-//! in hardware. Key material is never printed: no error here carries more than a file's name and what is wrong with it.
+//! 1.3 only, 1.2 by explicit setting; the post-quantum hybrid X25519MLKEM768 before X25519 and P-256; AES-128-GCM,
+//! AES-256-GCM and ChaCha20, of which the client's first choice is taken: it knows whether it has AES in hardware. Key
+//! material is never printed: no error here carries more than a file's name and what is wrong with it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

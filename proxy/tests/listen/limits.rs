@@ -92,16 +92,3 @@ async fn the_last_request_of_a_connection_says_so() {
     assert!(client.get("/").await.says_close());
     assert!(client.is_closed().await);
 }
-
-#[tokio::test]
-async fn a_body_that_does_not_come_ends_its_request() {
-    // The grace is 5 s, too long for a test of real sockets; the guard's own tests have a clock to set. Here: the rate
-    // does not touch a body that waits for its turn behind another request.
-    let mut world = World::start("limits = { body_rate = \"1MiB\" }");
-    let mut client = Client::new(world.connect().await);
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na").await;
-    client.send("b").await;
-    assert_eq!(client.answer().await.body, "POST / body=ab n=1");
-    drop(client);
-    world.serving.idle().await;
-}

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -59,6 +58,7 @@ impl World {
 }
 
 /// What the listeners told the rest of the proxy.
+#[derive(Default)]
 pub struct Heard {
     said: watch::Sender<Said>,
 }
@@ -71,12 +71,6 @@ pub struct Said {
     pub refused: Vec<Refusal>,
     pub handshakes: Vec<TlsVersion>,
     pub panics: usize,
-}
-
-impl Default for Heard {
-    fn default() -> Self {
-        Self { said: watch::Sender::default() }
-    }
 }
 
 impl Heard {
@@ -124,12 +118,11 @@ pub struct App {
     pub go: Semaphore,
     /// Requests to `/wait` that have begun.
     pub waiting: watch::Sender<usize>,
-    panics: AtomicUsize,
 }
 
 impl Default for App {
     fn default() -> Self {
-        Self { go: Semaphore::new(0), waiting: watch::Sender::default(), panics: AtomicUsize::new(0) }
+        Self { go: Semaphore::new(0), waiting: watch::Sender::default() }
     }
 }
 
@@ -150,10 +143,7 @@ impl HttpServerApp for App {
             body.extend_from_slice(&chunk);
         }
         match &*path {
-            "/panic" => {
-                self.panics.fetch_add(1, Ordering::Relaxed);
-                panic!("asked to");
-            }
+            "/panic" => panic!("asked to"),
             "/wait" => {
                 self.waiting.send_modify(|waiting| *waiting += 1);
                 // As Pingora's proxy does: the client is watched while the answer is not there.
