@@ -95,7 +95,8 @@ async fn serve(
     let proxy = Arc::new(http_proxy(&Arc::new(pingora_settings(workers)), Service::new(node.clone())));
     let mut serving = listeners.serve(proxy, node.clone(), follow_phase);
     let ready = serde_json::to_vec(&addresses)?;
-    write_atomically(&state.join("ready.json"), &ready).context("cannot write ready.json")?;
+    let ready_file = state.join("ready.json");
+    write_atomically(&ready_file, &ready).context("cannot write ready.json")?;
     tracing::info!(?addresses, version = node.current.version(), workers, "serving");
 
     let patience = patience(bootstrap);
@@ -103,7 +104,10 @@ async fn serve(
     leaving.store(true, Relaxed);
     drain::leave(&phase, &mut serving, &mut signals, patience).await;
     drop(watch_mesh);
-    let _ = std::fs::remove_file(state.join("ready.json"));
+    // Unless a successor has taken the place already.
+    if std::fs::read(&ready_file).is_ok_and(|content| content == ready) {
+        let _ = std::fs::remove_file(&ready_file);
+    }
     let _ = stop_operators.send(());
     if let Ok(Err(error)) = operators.await {
         tracing::warn!(%error, "the admin servers ended badly");

@@ -238,6 +238,7 @@ impl ProxyHttp for Service {
 
     /// Verdict on a connection that was not made.
     fn fail_to_connect(&self, session: &mut Session, _peer: &HttpPeer, ctx: &mut Context, mut error: BError) -> BError {
+        error.retry.decide_reuse(false);
         let Some(exchange) = &mut ctx.exchange else { return error };
         let replayable = !session.as_downstream().retry_buffer_truncated();
         let next = verdict::failed(exchange, failure::connecting(&error), false, replayable, Instant::now());
@@ -254,6 +255,8 @@ impl ProxyHttp for Service {
         ctx: &mut Context,
         reused: bool,
     ) -> BError {
+        // Left undecided, asking the error whether to retry would panic.
+        error.retry.decide_reuse(reused);
         // A byte of an answer has gone out: another attempt would append a second one.
         let answered = session.response_written().is_some();
         let replayable = !session.as_downstream().retry_buffer_truncated();

@@ -170,7 +170,8 @@ async fn a_body_over_the_listeners_limit_gets_413() -> Claim {
     assert_eq!(proxy.send(&Request::post("/fits", vec![0; 1024])).await?.status, 200);
     let over = proxy.send(&Request::post("/over", vec![0; 1025])).await?;
     assert_eq!(over.refusal(), (413, "body_too_large".into()));
-    let over = proxy.h2().await?.send(&Request::post("/over", vec![0; 1025])).await?;
+    let announced = Request::post("/over", vec![0; 1025]).header("content-length", "1025");
+    let over = proxy.h2().await?.send(&announced).await?;
     assert_eq!(over.refusal(), (413, "body_too_large".into()));
     assert_eq!(upstream.ledger().count(), 1, "a length is refused before the upstream is asked");
 

@@ -152,6 +152,10 @@ impl Exchange {
         self.reason
     }
 
+    pub fn is_grpc(&self) -> bool {
+        self.grpc
+    }
+
     pub fn attempts(&self) -> u8 {
         self.attempts
     }

@@ -5,7 +5,7 @@ use std::io;
 use pingora::{Error, ErrorSource, ErrorType};
 use weir_policy::Reason;
 
-use crate::listen::Connection;
+use crate::listen::{Connection, SLOW_BODY};
 use crate::request::verdict::Failure;
 
 /// A connection to an endpoint was not made.
@@ -32,7 +32,7 @@ pub fn of(error: &Error, connection: Option<&Connection>, body_over: Option<Reas
 fn downstream(error: &Error, connection: Option<&Connection>) -> Failure {
     // The guard ends the reading at the deadline, and when a body comes too slowly or is malformed.
     if let Some(connection) = connection {
-        if connection.slow_body() {
+        if connection.slow_body() || *error.etype() == SLOW_BODY {
             return Failure::SlowClient;
         }
         if connection.malformed_body() {

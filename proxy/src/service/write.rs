@@ -17,7 +17,7 @@ pub async fn reply(session: &mut Session, exchange: &mut Exchange, answer: Local
     for (name, value) in headers {
         head.append_header(name, value)?;
     }
-    if !bodiless {
+    if !bodiless && !exchange.is_grpc() {
         head.insert_header(header::CONTENT_LENGTH, body.len())?;
     }
     if by_rule {
@@ -27,14 +27,25 @@ pub async fn reply(session: &mut Session, exchange: &mut Exchange, answer: Local
     let length = session.req_header().headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let unread = !session.as_downstream_mut().is_body_done();
-    if unread && length.is_none_or(|length| length > WORTH_READING) {
+    let expects = session.req_header().headers.contains_key(header::EXPECT);
+    let worth_reading = length.is_some_and(|length| length <= WORTH_READING) && !expects;
+    // Pingora would close after any answer that precedes the end of its request; what is short is read away instead.
+    session.as_downstream_mut().set_close_on_response_before_downstream_finish(!worth_reading);
+    if unread && !worth_reading {
         session.set_keepalive(None);
     }
     let no_body = bodiless || body.is_empty() || session.req_header().method == Method::HEAD;
-    session.write_response_header(Box::new(head), no_body).await?;
-    if !no_body {
-        exchange.sent += body.len() as u64;
-        session.write_response_body(Some(body), true).await?;
+    match session.as_downstream_mut().as_custom_mut() {
+        // HTTP/2: the head ends the stream by itself, as gRPC's clients ask of an answer that is trailers only.
+        Some(stream) if no_body => {
+            stream.write_response_header(Box::new(head), true).await?;
+            return stream.finish().await;
+        }
+        _ => session.write_response_header(Box::new(head), no_body).await?,
     }
-    Ok(())
+    if no_body {
+        return session.as_downstream_mut().finish_body().await;
+    }
+    exchange.sent += body.len() as u64;
+    session.write_response_body(Some(body), true).await
 }
