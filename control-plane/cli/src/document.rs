@@ -38,6 +38,8 @@ pub struct Checked<T> {
     pub good: Option<T>,
     /// In the order of the text. Warnings too.
     pub problems: Vec<Problem>,
+    /// The text as a tree, in which more problems may be [`placed`].
+    pub node: Node,
 }
 
 /// A mesh document as written, and as a proxy would run it.
@@ -103,15 +105,15 @@ pub fn check_mesh(source: &Source) -> Checked<CompiledMesh> {
             None
         }
     });
-    Checked { good, problems: placed(problems, &node) }
+    Checked { good, problems: placed(problems, &node), node }
 }
 
 /// Everything that is wrong with a bootstrap document as a text. What only the machine knows (files, ports) is not
 /// looked at.
 pub fn check_bootstrap(source: &Source) -> Checked<Bootstrap> {
-    let Parsed { value, problems, .. } =
+    let Parsed { value, node, problems } =
         if source.is_json() { Bootstrap::parse_json(&source.text) } else { Bootstrap::parse_toml(&source.text) };
-    Checked { good: value, problems }
+    Checked { good: value, problems, node }
 }
 
 impl<T> Checked<T> {

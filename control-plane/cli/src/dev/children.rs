@@ -28,7 +28,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const LEAVE: Duration = Duration::from_millis(2500);
 /// How much of a dead child's log is shown.
 const TAIL_LINES: usize = 15;
-const TAIL_BYTES: u64 = 8 * 1024;
+/// How much of a log is looked at.
+const TAIL_BYTES: u64 = 64 * 1024;
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -100,7 +101,7 @@ impl Children {
             if Instant::now() > deadline {
                 let error = format!("{} does not serve after {} s", slow.name, READY.as_secs());
                 let hint = format!("its whole log is {}", slow.log.display());
-                return Err(Failure::new(error, hint).with_log(tail(&slow.log)));
+                return Err(Failure::new(error, hint).with_log(shown(&slow.log)));
             }
             tell(Progress::Awaits(&awaited.iter().map(|child| child.name.as_str()).collect::<Vec<_>>()))?;
             if let Ok(died) = timeout(LOOK, self.first_end()).await {
@@ -123,7 +124,7 @@ impl Children {
         let child = self.0.remove(ended);
         let status = status.map_or_else(|error| error.to_string(), in_words);
         Failure::new(format!("{} ended: {status}", child.name), format!("its whole log is {}", child.log.display()))
-            .with_log(tail(&child.log))
+            .with_log(shown(&child.log))
     }
 
     /// Interrupts all children, waits for them, kills those that stay; all at once when `hurry` completes first. No
@@ -193,8 +194,17 @@ fn in_words(status: ExitStatus) -> String {
     }
 }
 
-/// The last lines of a log; empty where it cannot be read.
-fn tail(log: &Path) -> Vec<String> {
+/// The last lines of a log, for a failure.
+fn shown(log: &Path) -> Vec<String> {
+    // What a log holds must not steer the terminal.
+    let visible = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
+    let lines = tail(log);
+    let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    last.iter().map(|line| line.chars().map(visible).collect()).collect()
+}
+
+/// The lines at the end of a log, the first of them perhaps in part; empty where it cannot be read.
+pub fn tail(log: &Path) -> Vec<String> {
     let read = || {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();
@@ -203,15 +213,7 @@ fn tail(log: &Path) -> Vec<String> {
         file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
         Ok::<_, io::Error>(bytes)
     };
-    let bytes = read().unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<_> = text.lines().map(shown).collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
-}
-
-/// What a log holds must not steer the terminal.
-fn shown(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    String::from_utf8_lossy(&read().unwrap_or_default()).lines().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

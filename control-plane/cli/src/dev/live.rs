@@ -11,7 +11,7 @@ use weir_config::diff::diff;
 use super::PROXY;
 use super::folder::Folder;
 use super::mesh::{Good, MeshFile};
-use super::proxy::{Proxy, Served};
+use super::proxy::{Proxy, Served, last_refusal};
 use super::tell::{Event, Teller};
 use super::watch::Watch;
 use crate::failure::Result;
@@ -21,16 +21,16 @@ const ASK: Duration = Duration::from_millis(50);
 /// From a good save until the proxy should serve it: it waits up to 5 s for new upstreams to be found.
 const TAKE: Duration = Duration::from_secs(10);
 
-/// Goes on until its output cannot be written. `good` is what the proxy serves at the beginning.
+/// Goes on until its output cannot be written. `live` is what the proxy serves at the beginning.
 pub async fn follow(
     mesh: &MeshFile,
-    mut good: Good,
+    mut live: Good,
     mut watch: Watch,
     proxy: &Proxy,
     folder: &Folder,
     teller: &mut Teller,
 ) -> Result<Infallible> {
-    let mut awaited = None;
+    let mut awaited: Option<Awaited> = None;
     loop {
         tokio::select! {
             saved = watch.saved() => match saved.map(|text| mesh.saved(text)) {
@@ -38,39 +38,44 @@ pub async fn follow(
                 Some(Err(refusal)) => teller.refused(&mesh.path, &refusal)?,
                 Some(Ok(next)) => {
                     teller.warned(&mesh.path, &next)?;
-                    let changes = diff(&good.mesh, &next.mesh);
+                    let last = awaited.as_ref().map_or(&live, |awaited| &awaited.good);
+                    let changes = diff(&last.mesh, &next.mesh);
                     if changes.is_empty() {
                         teller.tell(&Event::Same { mesh: &mesh.path })?;
                     } else {
-                        let digest = next.digest()?;
-                        teller.tell(&Event::Changed { mesh: &mesh.path, digest: &digest, changes: &changes })?;
-                        awaited = Some(Awaited::new(digest));
+                        let next = Awaited::new(next)?;
+                        teller.tell(&Event::Changed { mesh: &mesh.path, digest: &next.digest, changes: &changes })?;
+                        awaited = Some(next);
                     }
-                    good = next;
                 }
             },
-            came = taken(awaited.as_mut(), proxy) => {
-                awaited = None;
-                match came {
-                    Some(served) => teller.tell(&Event::Live(&served))?,
-                    None => teller.tell(&Event::Untaken { mesh: &mesh.path, log: folder.log(PROXY) })?,
+            served = taken(awaited.as_mut(), proxy) => match (served, awaited.take()) {
+                (Some(served), Some(taken)) => {
+                    live = taken.good;
+                    teller.tell(&Event::Live(&served))?;
                 }
-            }
+                _ => {
+                    let log = folder.log(PROXY);
+                    let says = last_refusal(&log);
+                    teller.tell(&Event::Untaken { mesh: &mesh.path, says: says.as_deref(), log: &log })?;
+                }
+            },
         }
     }
 }
 
 /// A document that the proxy should take.
 struct Awaited {
+    good: Good,
     digest: String,
     ask_at: Instant,
     until: Instant,
 }
 
 impl Awaited {
-    fn new(digest: String) -> Self {
+    fn new(good: Good) -> Result<Self> {
         let now = Instant::now();
-        Self { digest, ask_at: now, until: now + TAKE }
+        Ok(Self { digest: good.digest()?, good, ask_at: now, until: now + TAKE })
     }
 }
 

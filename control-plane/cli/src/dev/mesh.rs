@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use weir_config::mesh::Mesh;
 use weir_config::names::Host;
+use weir_config::placed;
 use weir_config::problem::{Path as At, Problem};
 use weir_policy::Table;
 
@@ -85,6 +86,7 @@ impl MeshFile {
         let mut checked = document::check_mesh(&source);
         if let Some(good) = &checked.good {
             checked.problems.extend(unknown_listeners(&good.mesh));
+            checked.problems = placed(checked.problems, &checked.node);
         }
         match checked.good {
             Some(good) if !checked.problems.iter().any(Problem::is_error) => {

@@ -78,7 +78,8 @@ pub enum Event<'a> {
     /// The proxy has not taken a good document in the time that it should need.
     Untaken {
         mesh: &'a Path,
-        log: PathBuf,
+        says: Option<&'a str>,
+        log: &'a Path,
     },
     /// The document is gone.
     Gone {
@@ -177,13 +178,17 @@ impl Teller {
             Event::Refused { mesh, .. } => {
                 writeln!(out, "{BAD}Refused{BAD:#}: the last good {} serves on.", mesh.display())
             }
-            Event::Untaken { mesh, log } => {
+            Event::Untaken { mesh, says, log } => {
+                let mesh = mesh.display();
+                writeln!(out, "{BAD}Not live{BAD:#}: the proxy has not taken {mesh}; the last good one serves on.")?;
+                if let Some(says) = says {
+                    writeln!(out, "{}", says.trim_end())?;
+                }
                 writeln!(
                     out,
-                    "{WARN}Not live yet{WARN:#}: the proxy has not taken {}; the last good one serves on.",
-                    mesh.display()
-                )?;
-                writeln!(out, "  why, says its log: {}", log.display())
+                    "  {NOTE}hint:{NOTE:#} correct {mesh} and save it again; the proxy's log is {}",
+                    log.display()
+                )
             }
             Event::Gone { mesh } => {
                 writeln!(out, "\n{WARN}{} is gone{WARN:#}; the last good one serves on.", mesh.display())

@@ -3,10 +3,11 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -61,7 +62,7 @@ impl Workshop {
         std::thread::spawn(move || listener.incoming().flatten().try_for_each(|stream| answer(stream, &digest)));
         let workshop = Self { folder, admin, serves };
         assert!(Command::new("mkfifo").arg(workshop.path("alive")).status().expect("mkfifo is there").success());
-        workshop.program("weir-proxy", PROXY).program("research", RESEARCH).mesh(&mesh(free_port(), "search"))
+        workshop.program("weir-proxy", PROXY).program("research", RESEARCH).mesh(&mesh(endpoint(), "search"))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -190,21 +191,25 @@ impl Drop for Dev {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+/// An address of this test alone, so that no other can take its port.
+fn endpoint() -> SocketAddr {
+    static TAKEN: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let address = Ipv4Addr::new(127, high, low, TAKEN.fetch_add(1, Relaxed));
+    TcpListener::bind((address, 0)).and_then(|listener| listener.local_addr()).expect("a port")
 }
 
-fn mesh(port: u16, path: &str) -> String {
+fn mesh(endpoint: SocketAddr, path: &str) -> String {
     format!(
         "[routes.home]\n[[routes.home.rules]]\nmatch = [\"/v1/{path}\"]\nto = \"arxiv\"\n\n\
-         [upstreams.arxiv]\nendpoints = [\"127.0.0.1:{port}\"]\n"
+         [upstreams.arxiv]\nendpoints = [\"{endpoint}\"]\n"
     )
 }
 
 #[test]
 fn it_starts_everything_says_where_it_is_and_ends_it_in_under_three_seconds() {
-    let port = free_port();
-    let workshop = Workshop::new().mesh(&mesh(port, "search"));
+    let endpoint = endpoint();
+    let workshop = Workshop::new().mesh(&mesh(endpoint, "search"));
     let (dev, up) = workshop.up();
     assert_eq!(up["edge"], "127.0.0.1:8443");
     assert_eq!(up["admin"], workshop.admin.to_string());
@@ -212,10 +217,7 @@ fn it_starts_everything_says_where_it_is_and_ends_it_in_under_three_seconds() {
     assert_eq!(command, "curl --cacert .weir/ca.pem 'https://localhost:8443/v1/search?q=attention&limit=3'");
     let arguments = |name: &str| fs::read_to_string(workshop.path(name)).expect("it was started");
     assert_eq!(arguments("proxy.arguments"), "--config .weir/bootstrap.toml --mesh mesh.toml\n");
-    assert_eq!(
-        arguments("arxiv.arguments"),
-        format!("arxiv --listen 127.0.0.1:{port} --state-dir .weir/arxiv --offline\n")
-    );
+    assert_eq!(arguments("arxiv.arguments"), format!("arxiv --listen {endpoint} --state-dir .weir/arxiv --offline\n"));
     let took = dev.interrupt();
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
@@ -231,10 +233,10 @@ fn a_second_run_works_and_keeps_the_certificates() {
 
 #[test]
 fn a_good_save_is_live_when_the_proxy_says_so() {
-    let port = free_port();
-    let workshop = Workshop::new().mesh(&mesh(port, "search"));
+    let endpoint = endpoint();
+    let workshop = Workshop::new().mesh(&mesh(endpoint, "search"));
     let (mut dev, _) = workshop.up();
-    let workshop = workshop.mesh(&mesh(port, "find"));
+    let workshop = workshop.mesh(&mesh(endpoint, "find"));
     let changed = dev.until("changed");
     assert!(changed["changes"][0]["sentence"].is_string(), "{changed}");
     *workshop.serves.lock().expect("not poisoned") = changed["digest"].as_str().expect("a digest").to_owned();
@@ -244,26 +246,27 @@ fn a_good_save_is_live_when_the_proxy_says_so() {
 
 #[test]
 fn a_save_that_means_the_same_changes_nothing() {
-    let port = free_port();
-    let workshop = Workshop::new().mesh(&mesh(port, "search"));
+    let endpoint = endpoint();
+    let workshop = Workshop::new().mesh(&mesh(endpoint, "search"));
     let (mut dev, _) = workshop.up();
-    let _workshop = workshop.mesh(&format!("# A remark.\n{}", mesh(port, "search")));
+    let _workshop = workshop.mesh(&format!("# A remark.\n{}", mesh(endpoint, "search")));
     dev.until("same");
     dev.interrupt();
 }
 
 #[test]
 fn a_broken_save_is_refused_with_its_errors_and_the_next_good_one_is_taken() {
-    let port = free_port();
-    let workshop = Workshop::new().mesh(&mesh(port, "search"));
+    let endpoint = endpoint();
+    let workshop = Workshop::new().mesh(&mesh(endpoint, "search"));
     let (mut dev, _) = workshop.up();
-    let workshop = workshop.mesh(&mesh(port, "search").replace("to =", "too ="));
+    let workshop = workshop.mesh(&mesh(endpoint, "search").replace("to =", "too ="));
     let refused = dev.until("refused");
     assert_eq!(refused["problems"][0]["line"], 4, "{refused}");
-    let workshop = workshop.mesh(&mesh(port, "search").replace("[[", "listeners = [\"edgy\"]\n[["));
+    let workshop = workshop.mesh(&mesh(endpoint, "search").replace("[[", "listeners = [\"edgy\"]\n[["));
     let refused = dev.until("refused");
     assert!(refused["problems"][0]["hint"].as_str().is_some_and(|hint| hint.contains("`edge`")), "{refused}");
-    let _workshop = workshop.mesh(&mesh(port, "find"));
+    assert_eq!(refused["problems"][0]["line"], 2, "{refused}");
+    let _workshop = workshop.mesh(&mesh(endpoint, "find"));
     dev.until("changed");
     dev.interrupt();
 }
@@ -304,8 +307,9 @@ fn children_die_with_it_even_when_it_is_killed() {
 #[test]
 fn a_port_in_use_is_named_with_its_setting_before_anything_starts() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = taken.local_addr().expect("bound").port();
-    let workshop = Workshop::new().mesh(&mesh(port, "search"));
+    let address = taken.local_addr().expect("bound");
+    let port = address.port();
+    let workshop = Workshop::new().mesh(&mesh(address, "search"));
     let told = workshop.failure(&[]);
     assert_eq!(told["error"], format!("port {port} for the service arxiv is in use by another process"));
     assert_eq!(told["hint"], "choose another with upstreams.arxiv.endpoints in mesh.toml (or --no-services)");
