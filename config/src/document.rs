@@ -64,10 +64,9 @@ fn parse<T>(
     check: fn(&T) -> Vec<Problem>,
     check_in_part: fn(&Node) -> Vec<Problem>,
 ) -> Parsed<T> {
-    let Tree { node, mut problems } = tree;
-    // What is missing from a tree that could not be read whole says nothing about the document.
-    if !problems.is_empty() {
-        return Parsed { value: None, node, problems };
+    let Tree { node, mut problems, readable } = tree;
+    if !readable {
+        return Parsed { value: None, problems: placed(problems, &node), node };
     }
     let value = read(&node, &Path::root(), &mut problems);
     let whole = value.filter(|_| !problems.iter().any(Problem::is_error));

@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use crate::names::{Authority, HeaderName, Host, Method, Name, Origin, PathPattern};
 use crate::node::Node;
-use crate::problem::{Path, Problem};
 use crate::units::{Date, Duration, Share};
 
 /// A whole mesh document.

@@ -42,11 +42,14 @@ pub struct Key {
     pub span: Option<Range<usize>>,
 }
 
-/// What a text was read into. Where `problems` is not empty, the tree lacks what could not be read.
+/// What a text was read into.
 #[derive(Clone, Debug)]
 pub struct Tree {
     pub node: Node,
     pub problems: Vec<Problem>,
+    /// Whether the tree has all that the text says, but for what it says twice. Of another one nothing more can be
+    /// told than its problems.
+    pub readable: bool,
 }
 
 impl Node {

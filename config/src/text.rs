@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::units::Date;
+
 /// Why a text is not a value of its type, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -39,6 +41,11 @@ pub trait Text: Sized {
     const WHAT: &'static str;
 
     fn from_text(text: &str) -> Result<Self, Fault>;
+
+    /// From one of TOML's dates, for the type that dates are.
+    fn from_date(_: Date) -> Option<Self> {
+        None
+    }
 
     /// What to say where a bare number stands.
     fn number_hint(number: &str) -> String {

@@ -1,11 +1,14 @@
 //! Quantities with their units: `"250ms"`, `"64KiB"`, `"100/s"`, `"5%"`, `2026-12-01`. A bare number is refused
-//! wherever a unit matters, since half of all wrong timeouts are seconds taken for milliseconds.
+//! wherever a unit matters: nobody sees whether `timeout = 30` means seconds or milliseconds.
 //!
 //! Each type shows itself in the shortest form that reads back to the same value: `"60s"` becomes `"1m"`.
+
+mod quantity;
 
 use std::fmt;
 use std::time::Duration as Time;
 
+use self::quantity::{SIZES, TIMES, Wrong, digits, quantity, scaled, write_quantity};
 use crate::text::{Fault, Text};
 use crate::text_type;
 
@@ -53,20 +56,6 @@ text_type!(
 );
 text_type!(Share, r"^[0-9]+(\.[0-9]+)?%$", "A part of a whole, \"0%\" to \"100%\", with up to four decimals. \"0.5%\"");
 text_type!(Date, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "A day: year, month, day. 2026-12-01");
-
-/// Units from the smallest, with how many of the base they are.
-type Units = [(&'static str, u64)];
-
-const TIMES: &Units = &[
-    ("ns", 1),
-    ("us", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60 * 1_000_000_000),
-    ("h", 3_600 * 1_000_000_000),
-    ("d", 86_400 * 1_000_000_000),
-];
-const SIZES: &Units = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
 impl Duration {
     /// The longest span that a document may hold, 100 years: whatever the reader lets through can be added to a clock's
@@ -234,6 +223,10 @@ impl Text for Date {
         jiff::civil::Date::new(year, month, day).map(Self).map_err(|_| none())
     }
 
+    fn from_date(date: Date) -> Option<Self> {
+        Some(date)
+    }
+
     fn number_hint(_: &str) -> String {
         "year-month-day: 2026-12-01".to_owned()
     }
@@ -242,76 +235,6 @@ impl Text for Date {
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}-{:02}", self.0.year(), self.0.month(), self.0.day())
-    }
-}
-
-/// A number and one of `units`, in the base unit.
-fn quantity(text: &str, units: &Units, what: &str, examples: &str) -> Result<u128, Fault> {
-    let names = || units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let not_one = || Fault::new(format!("\"{}\" is not a {what}", text.escape_debug()));
-    if number.is_empty() {
-        return Err(not_one().hint(format!("write a number and its unit, with nothing between: {examples}")));
-    }
-    if unit.is_empty() {
-        return Err(Fault::new(format!("\"{number}\" has no unit")).hint(format!("one of {}: {examples}", names())));
-    }
-    if unit.trim() != unit {
-        return Err(not_one().hint(format!("write a number and its unit, with nothing between: {examples}")));
-    }
-    let Some(&(_, base)) = units.iter().find(|(name, _)| *name == unit) else {
-        let message = format!("\"{}\" has the unknown unit `{}`", text.escape_debug(), unit.escape_debug());
-        return Err(Fault::new(message).hint(format!("one of {}: {examples}", names())));
-    };
-    scaled(number, base).map_err(|wrong| match wrong {
-        Wrong::Form => not_one().hint(format!("write a number and its unit, with nothing between: {examples}")),
-        Wrong::TooFine => not_one().hint(format!("it is no whole number of {}", units[0].0)),
-        Wrong::TooLarge => Fault::new(format!("\"{text}\" is too large")),
-    })
-}
-
-enum Wrong {
-    Form,
-    TooFine,
-    TooLarge,
-}
-
-/// `number` (`12`, `1.5`) times `base`, exactly.
-fn scaled(number: &str, base: u64) -> Result<u128, Wrong> {
-    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
-    if !digits(whole) || !digits(decimals) {
-        return Err(Wrong::Form);
-    }
-    let decimals = decimals.trim_end_matches('0');
-    let whole: u64 = whole.parse().map_err(|_| Wrong::TooLarge)?;
-    let whole = u128::from(whole) * u128::from(base);
-    if decimals.is_empty() {
-        return Ok(whole);
-    }
-    // 18 digits times 2^47 (a day in nanoseconds) stay below 2^107.
-    let scale = u32::try_from(decimals.len()).ok().filter(|len| *len <= 18).ok_or(Wrong::TooFine)?;
-    let part = decimals.parse::<u128>().map_err(|_| Wrong::Form)? * u128::from(base);
-    let scale = 10u128.pow(scale);
-    if !part.is_multiple_of(scale) {
-        return Err(Wrong::TooFine);
-    }
-    Ok(whole + part / scale)
-}
-
-fn digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// In the largest unit that needs no decimals.
-fn write_quantity(f: &mut fmt::Formatter<'_>, value: u128, units: &Units, zero: &str) -> fmt::Result {
-    if value == 0 {
-        return f.write_str(zero);
-    }
-    let unit = units.iter().rev().find(|(_, base)| value.is_multiple_of(u128::from(*base)));
-    match unit {
-        Some((name, base)) => write!(f, "{}{name}", value / u128::from(*base)),
-        None => write!(f, "{value}{}", units[0].0),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the mesh document's tables are read: each key is a field.
 
 use super::*;
+use crate::problem::{Path, Problem};
 use crate::read::{Read, Word, word};
 use crate::read_table;
 

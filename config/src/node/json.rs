@@ -10,14 +10,14 @@ use crate::problem::{Path, Problem};
 
 pub(super) fn read(text: &str) -> Tree {
     match serde_json::from_str(text) {
-        Ok(node) => Tree { node, problems: Vec::new() },
+        Ok(node) => Tree { node, problems: Vec::new(), readable: true },
         Err(error) => {
             // "message at line 1 column 2": the place is said by the span.
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
             let offset = offset(text, error.line(), error.column());
             let problem = Problem::error(&Path::root(), message).span(Some(offset..offset + 1));
-            Tree { node: Node::new(Value::Null), problems: vec![problem] }
+            Tree { node: Node::new(Value::Null), problems: vec![problem], readable: false }
         }
     }
 }

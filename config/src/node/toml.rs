@@ -1,7 +1,7 @@
 //! TOML into nodes.
 
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue, Error};
 
 use super::{Key, Node, Tree, Value};
 use crate::problem::{Path, Problem};
@@ -9,13 +9,60 @@ use crate::units::Date;
 
 pub(super) fn read(text: &str) -> Tree {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut problems: Vec<Problem> = errors
-        .into_iter()
-        .map(|error| Problem::error(&Path::root(), error.message().replace('\n', "; ")).span(error.span()))
-        .collect();
+    // The parser keeps the first of two, so nothing else is missing from the tree.
+    let sound = errors.iter().all(|error| error.message() == TWICE);
+    let mut problems: Vec<Problem> = telling(errors).iter().map(|error| syntax(text, error)).collect();
+    problems.dedup();
     // The root has no span: to underline all of a document tells nothing.
-    let node = Node::new(table(root.get_ref(), &Path::root(), &mut problems));
-    Tree { node, problems }
+    let mut unfit = Vec::new();
+    let node = Node::new(table(root.get_ref(), &Path::root(), &mut unfit));
+    if !sound {
+        // The parser's guesses at what was meant are no values.
+        return Tree { node, problems, readable: false };
+    }
+    let readable = unfit.is_empty();
+    problems.extend(unfit);
+    Tree { node, problems, readable }
+}
+
+/// What the parser says of a key that is there already.
+const TWICE: &str = "duplicate key";
+
+/// The syntax errors that tell something. Behind a bracket that is never closed the parser takes the rest of the
+/// document for a list, so once it complains of that, only the missing bracket is worth a word more.
+fn telling(mut errors: Vec<Error>) -> Vec<Error> {
+    const UNCLOSED: [&str; 2] = ["unclosed array,", "unclosed inline table,"];
+    const ASTRAY: [&str; 4] = ["between array elements", "in array", "in inline table", "inline table element"];
+    let says = |error: &Error, words: &[&str]| words.iter().any(|word| error.message().contains(word));
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
+    if errors.iter().any(|error| says(error, &UNCLOSED)) {
+        let first = errors.iter().position(|error| says(error, &ASTRAY)).unwrap_or(errors.len());
+        let mut position = 0..;
+        errors.retain(|error| position.next().is_some_and(|position| position <= first) || says(error, &UNCLOSED));
+    }
+    errors
+}
+
+fn syntax(text: &str, error: &Error) -> Problem {
+    let word = error.span().and_then(|span| text.get(span)).unwrap_or_default().trim();
+    let is_bare = word.starts_with(|c: char| c.is_ascii_alphabetic()) && !word.contains(['"', '\'']);
+    let at = Path::root();
+    let problem = match error.message() {
+        TWICE => Problem::error(&at, format!("`{}` is here for the second time", word.escape_debug()))
+            .hint("a key stands once in its table, and a table has one header"),
+        // What the parser takes a bare word for depends on its first letter: `nonsense` is an invalid `nan` to it.
+        message
+            if is_bare && (message.starts_with("invalid ") || message.starts_with("string values must be quoted")) =>
+        {
+            let word = word.escape_debug();
+            Problem::error(&at, format!("`{word}` is not a value")).hint(format!("strings are in quotes: \"{word}\""))
+        }
+        message if message.starts_with("missing comma") => {
+            Problem::error(&at, message).hint("or a bracket before it is not closed")
+        }
+        message => Problem::error(&at, message.replace('\n', "; ")),
+    };
+    problem.span(error.span())
 }
 
 fn table(entries: &DeTable<'_>, at: &Path, problems: &mut Vec<Problem>) -> Value {

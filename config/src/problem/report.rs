@@ -61,6 +61,7 @@ impl<'a> Problems<'a> {
 
     /// One object a problem: `severity`, `path`, `message`, and where known `hint`, `line` and `column`, from 1.
     pub fn json(&self) -> Value {
+        let lines = Lines::of(self.text);
         let one = |problem: &Problem| {
             let mut object = json!({
                 "severity": problem.severity,
@@ -70,17 +71,13 @@ impl<'a> Problems<'a> {
             if let Some(hint) = &problem.hint {
                 object["hint"] = json!(hint);
             }
-            if let Some(place) = self.place(problem) {
+            if let Some(place) = problem.span.as_ref().map(|span| lines.place(span)) {
                 object["line"] = json!(place.line);
                 object["column"] = json!(place.column);
             }
             object
         };
         self.problems.iter().map(one).collect()
-    }
-
-    fn place(&self, problem: &Problem) -> Option<Place<'a>> {
-        problem.span.as_ref().map(|span| Place::of(self.text, span))
     }
 }
 
@@ -97,19 +94,19 @@ struct Painted<'a, P> {
 
 impl<P: Paint> fmt::Display for Painted<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = Lines::of(self.problems.text);
         for (position, problem) in self.problems.problems.iter().enumerate() {
             if position > 0 {
                 f.write_char('\n')?;
             }
-            self.one(f, problem)?;
+            self.one(f, problem, problem.span.as_ref().map(|span| lines.place(span)))?;
         }
         Ok(())
     }
 }
 
 impl<P: Paint> Painted<'_, P> {
-    fn one(&self, f: &mut fmt::Formatter<'_>, problem: &Problem) -> fmt::Result {
-        let place = self.problems.place(problem);
+    fn one(&self, f: &mut fmt::Formatter<'_>, problem: &Problem, place: Option<Place>) -> fmt::Result {
         let file = self.problems.file;
         let at = match &place {
             Some(place) => format!("{file}:{}:{}", place.line, place.column),
@@ -151,12 +148,13 @@ impl<P: Paint> Painted<'_, P> {
 }
 
 /// A span's first line, ready to be shown.
-struct Place<'a> {
+struct Place {
     /// From 1.
     line: usize,
     /// From 1, in characters.
     column: usize,
-    source: std::borrow::Cow<'a, str>,
+    /// The line, or of a long one a window.
+    source: String,
     /// Blanks as wide as what stands before the span in `source`.
     indent: String,
     /// How many characters to underline, at least one.
@@ -166,23 +164,40 @@ struct Place<'a> {
 /// Characters of a line that are shown. JSON may come as one line of a megabyte.
 const WIDEST: usize = 160;
 
-impl<'a> Place<'a> {
-    fn of(text: &'a str, span: &Range<usize>) -> Self {
-        let start = floor(text, span.start);
-        let end = floor(text, span.end).max(start);
-        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
-        let line = text[line_start..line_end].trim_end_matches('\r');
-        let column = text[line_start..start].chars().count();
-        let width = text[start..end.min(line_start + line.len()).max(start)].chars().count().max(1);
-        let number = text[..line_start].matches('\n').count() + 1;
+/// A text whose lines are counted once for all of its problems.
+struct Lines<'a> {
+    text: &'a str,
+    /// Where each line begins.
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let starts = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        Self { text, starts: std::iter::once(0).chain(starts).collect() }
+    }
+
+    fn place(&self, span: &Range<usize>) -> Place {
+        let start = floor(self.text, span.start);
+        let line = self.starts.partition_point(|begin| *begin <= start);
+        let begin = self.starts[line - 1];
+        let end = self.starts.get(line).map_or(self.text.len(), |next| next - 1);
+        let whole = self.text[begin..end].trim_end_matches('\r');
+        let column = self.text[begin..start].chars().count();
+        let last = floor(self.text, span.end).min(begin + whole.len()).max(start);
+        let width = self.text[start..last].chars().count().max(1);
 
         // Of a long line, a window that begins a little before the span.
-        let from = if line.chars().count() > WIDEST { column.saturating_sub(WIDEST / 4) } else { 0 };
-        let window: String = line.chars().skip(from).take(WIDEST).map(visible).collect();
-        let indent = window.chars().take(column - from).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        let width = width.min(WIDEST - (column - from));
-        Self { line: number, column: column + 1, source: window.into(), indent, width }
+        let from = if whole.chars().count() > WIDEST { column.saturating_sub(WIDEST / 4) } else { 0 };
+        let source: String = whole.chars().skip(from).take(WIDEST).map(visible).collect();
+        let indent = source.chars().take(column - from).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        Place {
+            line,
+            column: column + 1,
+            source,
+            indent,
+            width: width.min(WIDEST.saturating_sub(column - from).max(1)),
+        }
     }
 }
 

@@ -15,9 +15,12 @@ pub fn text<T: Text>(node: &Node, at: &Path, problems: &mut Vec<Problem>) -> Opt
             Ok(value) => return Some(value),
             Err(fault) => Problem::fault(at, fault),
         },
-        Value::Date(date) => match T::from_text(&date.to_string()) {
-            Ok(value) if T::WHAT == crate::units::Date::WHAT => return Some(value),
-            _ => expected(T::WHAT, node, at),
+        Value::Date(date) => match T::from_date(*date) {
+            Some(value) => return Some(value),
+            None if T::from_text(&date.to_string()).is_ok() => {
+                expected(T::WHAT, node, at).hint(format!("write it in quotes: \"{date}\""))
+            }
+            None => expected(T::WHAT, node, at),
         },
         Value::Integer(number) => expected(T::WHAT, node, at).hint(T::number_hint(&number.to_string())),
         Value::Float(number) => expected(T::WHAT, node, at).hint(T::number_hint(&number.to_string())),

@@ -71,6 +71,15 @@ fn every_example_fits_its_schema() {
 }
 
 #[test]
+fn every_bootstrap_reads_back_from_its_json() {
+    for example in examples().iter().filter(|example| example.is_bootstrap()) {
+        let bootstrap = Bootstrap::parse_toml(&example.text).value.expect("a bootstrap");
+        let json = serde_json::to_string(&bootstrap).expect("JSON");
+        assert_eq!(Bootstrap::parse("bootstrap.json", &json).value, Some(bootstrap));
+    }
+}
+
+#[test]
 fn every_example_reads_back_from_its_canonical_forms() {
     for example in examples().iter().filter(|example| !example.is_bootstrap()) {
         let mesh = Mesh::parse_toml(&example.text).value.expect("a mesh");

@@ -101,7 +101,7 @@ fn a_caller_may_colour_the_parts() {
 
 #[test]
 fn all_syntax_errors_are_shown_at_once() {
-    let text = "[routes.a\nrules = [}\n[upstreams.b]\nendpoints = nonsense\nendpoints = [\"127.0.0.1:1\"]\n";
+    let text = "[routes.a]\nrules = [1 2]\n[upstreams.b]\nendpoints = nonsense\nendpoints = [\"127.0.0.1:1\"]\n[open\n";
     let problems = Mesh::parse_toml(text).problems;
     let lines: Vec<u64> = Problems::new("m", text, &problems)
         .json()
@@ -110,9 +110,40 @@ fn all_syntax_errors_are_shown_at_once() {
         .flatten()
         .filter_map(|problem| problem["line"].as_u64())
         .collect();
-    assert!([1, 2, 4, 5].iter().all(|line| lines.contains(line)), "{problems:#?}");
+    assert!([2, 4, 5, 6].iter().all(|line| lines.contains(line)), "{problems:#?}");
+    let nonsense = problems.iter().find(|problem| problem.message == "`nonsense` is not a value");
+    assert_eq!(nonsense.and_then(|problem| problem.hint.as_deref()), Some("strings are in quotes: \"nonsense\""));
     // No table of half a document is looked at.
     assert!(problems.iter().all(|problem| problem.path.is_root()), "{problems:#?}");
+}
+
+#[test]
+fn an_open_bracket_does_not_bury_the_rest_in_errors() {
+    let text = "[routes.a]\nhosts = [\"a.com\"\n\n[[routes.a.rules]]\nto = \"a\"\ntimeout = \"1s\"\n\n[upstreams.a\n";
+    let shown: Vec<String> = Mesh::parse_toml(text).problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "missing comma between array elements, expected `,` (or a bracket before it is not closed)",
+            "unclosed array, expected `]`"
+        ],
+        "{}",
+        Problems::new("m", text, &Mesh::parse_toml(text).problems)
+    );
+}
+
+#[test]
+fn what_stands_twice_does_not_hide_the_other_errors() {
+    let text = "upstreams.a.endpoints = [\"127.0.0.1:1\"]\nroutes.r.rules = [{ to = \"a\" }]\n\
+                routes.r.rules = []\nroutes.r.host = [\"b\"]\n[upstreams.a]\n";
+    assert_eq!(
+        problems_of_mesh(text),
+        [
+            "`rules` is here for the second time (a key stands once in its table, and a table has one header)",
+            "routes.r.host: unknown key `host` (did you mean `hosts`?)",
+            "`a` is here for the second time (a key stands once in its table, and a table has one header)",
+        ]
+    );
 }
 
 #[test]
@@ -225,6 +256,10 @@ fn long_lines_and_control_characters_do_not_spoil_the_screen() {
     let problems = Mesh::parse_json(&long).problems;
     let shown = Problems::new("m.json", &long, &problems).to_string();
     assert!(shown.lines().all(|line| line.chars().count() < 200), "{shown}");
+    // A span that begins at the line's end, behind all that is shown of it.
+    let full = format!("# {}\r\n", "x".repeat(158));
+    let problem = Problem::error(&Path::root(), "here").span(Some(161..162));
+    assert!(Problems::new("m", &full, &[problem]).to_string().starts_with("m:1:162: error: here\n"));
     let steering = "routes = \"\u{7f}é\u{9b}2J\" # \u{1b}[2J\n";
     let problems = Mesh::parse_toml(steering).problems;
     let shown = Problems::new("m", steering, &problems).to_string();
