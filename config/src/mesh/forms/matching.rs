@@ -58,7 +58,7 @@ impl fmt::Display for Match {
     }
 }
 
-/// A match's table. `path` is required in neither form of thought: absent, it is any path.
+/// A match's table. `path` absent: any path.
 struct MatchTable {
     methods: Vec<Method>,
     path: Option<PathPattern>,
