@@ -59,9 +59,13 @@ impl Decision {
 /// What becomes of a request. `chance` is 64 random bits, uniformly distributed; the answer is a function of the four.
 /// Allocates nothing where a request is forwarded as it came.
 pub fn decide(table: &Table, head: &RequestHead<'_>, facts: &Facts, chance: u64) -> Decision {
-    match find(table, &Asked::new(table, head, facts)) {
-        Some(form) => act(table.rule(form.rule), form, head, facts, chance),
-        None => Decision::NoRoute,
+    let Some(found) = find(table, &Asked::new(table, head, facts)) else { return Decision::NoRoute };
+    match found.plain {
+        Some(upstream) => {
+            let rule = found.rule;
+            Decision::Forward(Forward { rule, upstream, target: None, mirror: None, set_cookie: None })
+        }
+        None => act(table.rule(found.rule), table.form(found), head, facts, chance),
     }
 }
 
@@ -96,13 +100,10 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The best form that matches: the first, since candidates come best first.
-pub(crate) fn find<'t>(table: &'t Table, asked: &Asked<'_>) -> Option<&'t Form> {
+/// The best candidate that matches: the first, since they come best first.
+pub(crate) fn find<'t>(table: &'t Table, asked: &Asked<'_>) -> Option<&'t Candidate> {
     let mut ranges = table.index.candidates(asked.head.host, asked.head.path);
-    ranges.find_map(|range| {
-        let candidate = table.candidates[range].iter().find(|candidate| takes(table, candidate, asked))?;
-        Some(&table.forms[candidate.form as usize])
-    })
+    ranges.find_map(|range| table.candidates[range].iter().find(|candidate| takes(table, candidate, asked)))
 }
 
 /// Whether all that host and path do not decide holds too.

@@ -154,7 +154,7 @@ pub enum Precedence {
 pub fn explain(table: &Table, head: &RequestHead<'_>, facts: &Facts, chance: u64) -> Explanation {
     let decision = decide(table, head, facts, chance);
     let asked = Asked::new(table, head, facts);
-    let form = find(table, &asked);
+    let form = find(table, &asked).map(|candidate| table.form(candidate));
     let rule = form.map(|form| table.rule(form.rule));
     let winner = form.map(|form| (form.rule, host_rank(&table.rule(form.rule).hosts, head.host), &form.rank));
     let others = table

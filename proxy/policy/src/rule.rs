@@ -113,6 +113,14 @@ impl Timeout {
 }
 
 impl Rule {
+    /// The one upstream to which all requests go as they came.
+    pub(crate) fn plain(&self) -> Option<UpstreamId> {
+        let Action::Forward(split) = &self.action else { return None };
+        let [only] = split.backends() else { return None };
+        let as_it_came = self.path_rewrite.is_none() && self.mirror.is_none() && self.cors.is_none();
+        as_it_came.then_some(only.upstream)
+    }
+
     /// How many bytes this request's body may have: the tightest that a filter says. The head's `content-length` has
     /// been held against it by the filter itself; it is for bodies whose length shows only as they come.
     pub fn body_limit(&self, head: &RequestHead<'_>, facts: &Facts) -> Option<u64> {

@@ -52,12 +52,16 @@ pub(crate) struct Listeners {
 /// How many listeners the routes of a document can name.
 pub(crate) const MAX_LISTENERS: usize = 64;
 
-/// A form at one host: what is asked of a request once host and path are found.
+/// A form at one host: what is asked of a request once host and path are found. One cache line.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(crate) struct Candidate {
     pub listeners: Listeners,
     pub methods: MethodSet,
     pub form: u32,
+    pub rule: RuleId,
+    /// The one upstream of a rule that changes nothing of a request's path and draws no lots: all there is to decide.
+    pub plain: Option<UpstreamId>,
     pub conditions: (u32, u32),
     pub regex: Option<RegexId>,
     /// Whether its rule answers preflights.
@@ -113,6 +117,10 @@ impl Table {
         }
     }
 
+    pub(crate) fn form(&self, candidate: &Candidate) -> &Form {
+        &self.forms[candidate.form as usize]
+    }
+
     pub(crate) fn conditions(&self, (start, end): (u32, u32)) -> &[Condition] {
         &self.conditions[start as usize..end as usize]
     }
@@ -121,6 +129,16 @@ impl Table {
 impl Listeners {
     pub(crate) fn serve(self, listener: ListenerId) -> bool {
         self.named & listener.named != 0 || (self.default && listener.default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_candidate_is_one_cache_line() {
+        assert_eq!(size_of::<Candidate>(), 64);
     }
 }
 

@@ -198,6 +198,8 @@ impl<'m> Compiler<'m> {
             listeners: rule.listeners,
             methods: form.methods,
             form: position,
+            rule: form.rule,
+            plain: rule.plain().filter(|_| form.is_as_written()),
             conditions: (form.conditions.start, form.conditions.end),
             regex: form.regex,
             cors: rule.cors.is_some(),

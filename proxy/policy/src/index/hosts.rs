@@ -4,7 +4,8 @@
 //! what clients send is only looked up and never inserted, so no client can make a bucket longer. Whoever writes
 //! documents could choose hosts that share a bucket; so the builder tries seeds until no bucket has more than
 //! [`MAX_BUCKET`] hosts, and someone who wanted to slow it down would need hosts that collide under all of them. Buckets
-//! lie side by side in one list, so a miss reads one pair of offsets, and a hit one entry more.
+//! lie side by side in one list, with the beginnings of the names in it: a miss mostly reads one pair of offsets, a hit
+//! one entry more.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -26,17 +27,24 @@ pub(crate) struct HostMap {
     /// The entries of bucket `b` are `starts[b]..starts[b + 1]`.
     starts: Box<[u32]>,
     entries: Box<[Entry]>,
-    text: Box<str>,
+    /// What names have beyond [`INLINE`] bytes.
+    rest: Box<[u8]>,
     longest: usize,
 }
 
+/// Bytes of a name that its entry holds.
+const INLINE: usize = 34;
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// The upper half of the hash, so that nearly every other host is passed without a look at the text.
+    /// The upper half of the hash, so that nearly every other host is passed without a look at its name.
     tag: u32,
-    start: u32,
-    length: u32,
     root: NodeId,
+    /// Where the rest of the name begins.
+    rest: u32,
+    length: u16,
+    /// The beginning of the name; what is beyond its length is zero.
+    name: [u8; INLINE],
 }
 
 impl HostMap {
@@ -65,20 +73,24 @@ impl HostMap {
             order.push((hash as usize & mask, (hash >> 32) as u32, position));
         }
         order.sort_unstable();
-        let mut text = String::with_capacity(names.iter().map(|(name, _)| name.len()).sum());
+        let mut rest = Vec::new();
         let mut starts = vec![0; mask + 2];
         let mut entries = Vec::with_capacity(names.len());
         for (bucket, tag, position) in order {
             let (name, root) = names[position];
-            entries.push(Entry { tag, start: text.len() as u32, length: name.len() as u32, root });
-            text.push_str(name);
+            let (start, more) = name.as_bytes().split_at(name.len().min(INLINE));
+            let mut inline = [0; INLINE];
+            inline[..start.len()].copy_from_slice(start);
+            // A host has at most 253 bytes.
+            entries.push(Entry { tag, root, rest: rest.len() as u32, length: name.len() as u16, name: inline });
+            rest.extend_from_slice(more);
             starts[bucket + 1] = entries.len() as u32;
         }
         // Empty buckets end where those before them end.
         for bucket in 1..starts.len() {
             starts[bucket] = starts[bucket].max(starts[bucket - 1]);
         }
-        Self { hasher, mask, starts: starts.into(), entries: entries.into(), text: text.into(), longest }
+        Self { hasher, mask, starts: starts.into(), entries: entries.into(), rest: rest.into(), longest }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<NodeId> {
@@ -88,11 +100,16 @@ impl HostMap {
         let hash = hash(&self.hasher, name);
         let (bucket, tag) = (hash as usize & self.mask, (hash >> 32) as u32);
         let bucket = &self.entries[self.starts[bucket] as usize..self.starts[bucket + 1] as usize];
-        let found = bucket.iter().find(|entry| {
-            let text = &self.text.as_bytes()[entry.start as usize..][..entry.length as usize];
-            entry.tag == tag && text == name.as_bytes()
-        })?;
+        let found = bucket.iter().find(|entry| entry.tag == tag && self.is(entry, name.as_bytes()))?;
         Some(found.root)
+    }
+
+    fn is(&self, entry: &Entry, name: &[u8]) -> bool {
+        if usize::from(entry.length) != name.len() {
+            return false;
+        }
+        let (start, more) = name.split_at(name.len().min(INLINE));
+        entry.name[..start.len()] == *start && self.rest[entry.rest as usize..][..more.len()] == *more
     }
 
     /// The length of the longest name, in bytes; 0 where there is none.
@@ -123,6 +140,17 @@ mod tests {
             assert_eq!(map.get(""), None);
             assert_eq!(map.get("host-1.example.co"), None);
             assert_eq!(map.get(&format!("host-{count}.example.com")), None);
+        }
+    }
+
+    #[test]
+    fn long_names_are_compared_to_their_end() {
+        let names: Vec<String> = (0..100).map(|number| format!("{}{number}.example.com", "long.".repeat(20))).collect();
+        let map: Vec<_> = names.iter().zip(0..).map(|(name, root)| (name.as_str(), root)).collect();
+        let map = HostMap::new(&map);
+        for (name, root) in names.iter().zip(0..) {
+            assert_eq!(map.get(name), Some(root));
+            assert_eq!(map.get(&name.replace("com", "con")), None);
         }
     }
 

@@ -5,9 +5,10 @@
 //! a path can have. On the way back up, longer prefixes come before shorter ones, and at one node prefixes before
 //! regexes: that is the order of precedence.
 //!
-//! Children of a node stand side by side, and their first bytes do so in a list of their own, so that a step reads few
-//! cache lines. Every node knows the nearest node above it on which something hangs, so that going up skips the rest,
-//! and needs no stack.
+//! What a match costs is the cache lines that it reads. A node is one line, its label in it (a longer label is spread
+//! over nodes that have one child). Children of a node stand side by side, and their first bytes do so in a list of
+//! their own. Every node knows the nearest node above it on which something hangs, so that going up skips the rest, and
+//! needs no stack.
 
 use std::ops::Range;
 
@@ -38,20 +39,24 @@ pub(crate) enum Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     nodes: Vec<Node>,
-    /// The first byte of each node's label; 0 for roots, whose label is empty.
+    /// The first byte of each node's label; 0 where it is empty.
     first: Vec<u8>,
-    labels: Vec<u8>,
 }
 
+/// Bytes of a label that one node holds.
+const LABEL: usize = 32;
+
 #[derive(Debug)]
+#[repr(align(64))]
 struct Node {
-    /// The bytes between its parent and it.
-    label: u32,
-    label_length: u32,
+    /// The bytes between its parent and it; those from `label_length` on are zero.
+    label: [u8; LABEL],
+    label_length: u16,
+    /// At most 256, one for each byte.
+    children_count: u16,
+    children: NodeId,
     /// How many bytes it stands for.
     depth: u32,
-    children: NodeId,
-    children_count: u32,
     /// The nearest node above it that has prefixes or regexes.
     above: NodeId,
     /// Its candidates: exact ones, prefixes and regexes, one after the other.
@@ -63,10 +68,10 @@ struct Node {
 
 impl Tree {
     /// Adds the tree of one host. `hooks` are sorted by path and kind, and the candidate of the first of them is
-    /// `first`.
+    /// `first`. There is at least one.
     pub(crate) fn grow(&mut self, hooks: &[Hook<'_>], first: u32) -> NodeId {
         let root = self.nodes.len() as NodeId;
-        self.push(b"", 0, NONE);
+        self.push(hooks, 0, NONE);
         // Nodes whose hooks have still to be shared out among their children. Breadth first, so that children stand
         // side by side.
         let mut open = vec![(root, 0..hooks.len())];
@@ -82,33 +87,36 @@ impl Tree {
             self.nodes[id as usize].children = self.nodes.len() as NodeId;
             let mut at = start + own;
             for child in hooks[at..end].chunk_by(|one, next| one.path[depth] == next.path[depth]) {
-                let child_end = at + child.len();
-                // The list is sorted, so what the first and the last have in common is common to all.
-                let common = common_length(child[0].path, child[child.len() - 1].path);
-                open.push((self.nodes.len() as NodeId, at..child_end));
-                self.push(&child[0].path[depth..common], common, above);
+                open.push((self.nodes.len() as NodeId, at..at + child.len()));
+                self.push(child, depth, above);
                 self.nodes[id as usize].children_count += 1;
-                at = child_end;
+                at += child.len();
             }
         }
         root
     }
 
-    fn push(&mut self, label: &[u8], depth: usize, above: NodeId) {
-        self.first.push(label.first().copied().unwrap_or(0));
+    /// Adds a node for what all these hooks have in common after `depth` bytes, or as much of it as one node can hold.
+    fn push(&mut self, hooks: &[Hook<'_>], depth: usize, above: NodeId) {
+        // The list is sorted, so what the first and the last have in common is common to all.
+        let (one, other) = (hooks[0].path, hooks[hooks.len() - 1].path);
+        let common = one.iter().zip(other).take(depth + LABEL).take_while(|(a, b)| a == b).count();
+        let text = &one[depth..common];
+        let mut label = [0; LABEL];
+        label[..text.len()].copy_from_slice(text);
+        self.first.push(label[0]);
         self.nodes.push(Node {
-            label: self.labels.len() as u32,
-            label_length: label.len() as u32,
-            depth: depth as u32,
-            children: 0,
+            label,
+            label_length: text.len() as u16,
             children_count: 0,
+            children: 0,
+            depth: common as u32,
             above,
             exact: 0,
             prefix: 0,
             regex: 0,
             end: 0,
         });
-        self.labels.extend_from_slice(label);
     }
 
     fn hang(&mut self, id: NodeId, hooks: &[Hook<'_>], first: u32) {
@@ -123,8 +131,8 @@ impl Tree {
     /// Ranges of the candidates that the path has in one tree, best first. Some may be empty.
     pub(crate) fn candidates<'t>(&'t self, root: NodeId, path: &'t [u8]) -> impl Iterator<Item = Range<usize>> + 't {
         let deepest = self.descend(root, path);
-        let node = &self.nodes[deepest as usize];
-        let exact = if node.depth as usize == path.len() { node.exact..node.prefix } else { 0..0 };
+        let node = self.nodes.get(deepest as usize);
+        let exact = node.filter(|node| node.depth as usize == path.len()).map(|node| node.exact..node.prefix);
         let mut next = deepest;
         let rest = std::iter::from_fn(move || {
             let node = self.nodes.get(next as usize)?;
@@ -133,30 +141,27 @@ impl Tree {
             let whole_elements = matches!(path.get(node.depth as usize), None | Some(b'/'));
             Some(if whole_elements { node.prefix..node.end } else { node.regex..node.end })
         });
-        std::iter::once(exact).chain(rest).map(|range| range.start as usize..range.end as usize)
+        exact.into_iter().chain(rest).map(|range| range.start as usize..range.end as usize)
     }
 
-    /// The deepest node whose bytes the path begins with.
+    /// The deepest node whose bytes the path begins with; [`NONE`] if it does not begin with the root's.
     fn descend(&self, root: NodeId, path: &[u8]) -> NodeId {
+        let mut deepest = NONE;
         let mut id = root;
         loop {
             let node = &self.nodes[id as usize];
-            let Some((byte, _)) = path[node.depth as usize..].split_first() else { return id };
-            let children = node.children as usize..(node.children + node.children_count) as usize;
-            let Some(child) = memchr::memchr(*byte, &self.first[children]) else { return id };
-            let child_id = node.children + child as NodeId;
-            let child = &self.nodes[child_id as usize];
-            let label = &self.labels[child.label as usize..][..child.label_length as usize];
-            if !path[node.depth as usize..].starts_with(label) {
-                return id;
+            let label = &node.label[..usize::from(node.label_length)];
+            let depth = node.depth as usize;
+            if !path.get(depth - label.len()..).is_some_and(|rest| rest.starts_with(label)) {
+                return deepest;
             }
-            id = child_id;
+            deepest = id;
+            let Some(byte) = path.get(depth) else { return deepest };
+            let children = node.children as usize..node.children as usize + usize::from(node.children_count);
+            let Some(child) = memchr::memchr(*byte, &self.first[children]) else { return deepest };
+            id = node.children + child as NodeId;
         }
     }
-}
-
-fn common_length(one: &[u8], other: &[u8]) -> usize {
-    one.iter().zip(other).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]
@@ -208,6 +213,22 @@ mod tests {
         assert_eq!(found(&hooks, "/a/b").len(), 1);
         assert_eq!(found(&hooks, "/ab").len(), 0);
         assert_eq!(found(&hooks, "/").len(), 0);
+    }
+
+    #[test]
+    fn long_labels_are_spread_over_nodes() {
+        let (long, longer) = ("/a".repeat(100), "/a".repeat(200));
+        let hooks = [(long.as_str(), Kind::Prefix), (longer.as_str(), Kind::Exact), ("/a", Kind::Regex)];
+        assert_eq!(found(&hooks, &longer).len(), 3);
+        assert_eq!(found(&hooks, &long).len(), 2);
+        assert_eq!(found(&hooks, &longer[..longer.len() - 1]).len(), 2);
+        assert_eq!(found(&hooks, &long[..long.len() - 1]), [("/a", Kind::Regex)]);
+        assert_eq!(found(&[(long.as_str(), Kind::Prefix)], "/a"), []);
+    }
+
+    #[test]
+    fn a_node_is_one_cache_line() {
+        assert_eq!(size_of::<Node>(), 64);
     }
 
     #[test]

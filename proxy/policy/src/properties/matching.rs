@@ -16,8 +16,8 @@ proptest! {
         let table = compile(&mesh).unwrap().table;
         for request in requests {
             let (head, facts) = (request.head(), request.facts(&table));
-            let found = find(&table, &Asked::new(&table, &head, &facts)).map(|form| {
-                let rule = table.rule(form.rule);
+            let found = find(&table, &Asked::new(&table, &head, &facts)).map(|candidate| {
+                let (rule, form) = (table.rule(candidate.rule), table.form(candidate));
                 (rule.route.to_string(), rule.position, form.alternative)
             });
             let expected = reference::find(&mesh, &request.for_reference());

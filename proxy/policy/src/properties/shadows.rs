@@ -74,8 +74,8 @@ proptest! {
                 let mut head = request.head();
                 head.headers = &headers;
                 head.query = query.as_deref();
-                if let Some(form) = find(table, &Asked::new(table, &head, &request.facts(table))) {
-                    chosen.insert((form.rule, form.alternative));
+                if let Some(candidate) = find(table, &Asked::new(table, &head, &request.facts(table))) {
+                    chosen.insert((candidate.rule, table.form(candidate).alternative));
                 }
             }
         }
