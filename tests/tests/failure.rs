@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures::FutureExt;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use weir_tests::message::Response;
 use weir_tests::upstream::{Refusing, Silent, sha256};
-use weir_tests::{Claim, Exchange, Proxy, Request, Setup, Upstream, World, until};
+use weir_tests::{Claim, Exchange, Proxy, Request, Setup, Upstream, World, patiently, until};
 
 /// A route of everything to `name`, with more keys in its rule, and that upstream's endpoints.
 fn mesh_to(endpoints: &[std::net::SocketAddr], rule: &str, upstream: &str) -> String {
@@ -195,21 +196,24 @@ async fn trap_8_a_body_too_long_to_keep_is_never_replayed_in_part() -> Claim {
     Ok(())
 }
 
-async fn breaks_off(x: &mut Exchange) -> io::Result<()> {
+/// Sends the head and ten bytes, and breaks off once the test says so.
+async fn breaks_off(broken: Arc<Semaphore>, x: &mut Exchange) -> io::Result<()> {
     x.drain().await?;
     match x.path() {
         "/length" => x.head(200, &[("content-length", "100")]).await?,
         _ => x.head(200, &[]).await?,
     }
     x.send("ten bytes.").await?;
+    broken.acquire().await.map_err(io::Error::other)?.forget();
     x.reset()
 }
 
 #[tokio::test]
 async fn trap_17_an_answer_cut_after_its_head_is_cut_for_the_client_and_not_tried_again() -> Claim {
-    let (one, two) =
-        (Upstream::scripted("a", |x| breaks_off(x).boxed()), Upstream::scripted_h2("b", |x| breaks_off(x).boxed()));
-    let (one, two) = (one.await?, two.await?);
+    let broken = Arc::new(Semaphore::new(0));
+    let (first, second) = (broken.clone(), broken.clone());
+    let one = Upstream::scripted("a", move |x| breaks_off(first.clone(), x).boxed()).await?;
+    let two = Upstream::scripted_h2("b", move |x| breaks_off(second.clone(), x).boxed()).await?;
     let mesh = format!(
         "[routes.one]\nhosts = ['one.test']\n[[routes.one.rules]]\nto = 'a'\n\
          [routes.two]\nhosts = ['two.test']\n[[routes.two.rules]]\nto = 'b'\n{}{}protocol = 'h2'\n",
@@ -223,18 +227,18 @@ async fn trap_17_an_answer_cut_after_its_head_is_cut_for_the_client_and_not_trie
             let mut client = proxy.h1().await?;
             client.write(request.bytes()).await?;
             let mut response = client.head("GET").await?;
-            let mut body = Vec::new();
-            let cut = loop {
-                match client.chunk(&mut response).await {
-                    Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                    Ok(None) => break false,
-                    Err(_) => break true,
-                }
-            };
-            assert!(cut, "{host}{target}: the client took {body:?} for a whole answer");
-            assert!(b"ten bytes.".starts_with(&body[..]), "{body:?}");
-            let over2 = proxy.h2().await?.send(&request).await;
-            assert!(over2.is_err(), "{host}{target} over HTTP/2: {over2:?}");
+            assert_eq!(client.chunk(&mut response).await?, Some(Bytes::from("ten bytes.")));
+            broken.add_permits(1);
+            let end = client.chunk(&mut response).await;
+            assert!(end.is_err(), "{host}{target}: the client got {end:?} and took that for a whole answer");
+
+            let client = proxy.h2().await?;
+            let mut open = client.open(&request, true).await?;
+            let mut response = open.head().await?;
+            assert_eq!(open.chunk(&mut response).await?, Some(Bytes::from("ten bytes.")));
+            broken.add_permits(1);
+            let end = open.chunk(&mut response).await;
+            assert!(end.is_err(), "{host}{target} over HTTP/2: {end:?}");
         }
     }
     assert_eq!((one.ledger().count(), two.ledger().count()), (4, 4), "each request once");
@@ -312,24 +316,27 @@ async fn the_time_of_an_attempt_ends_it_with_504() -> Claim {
 
 #[tokio::test]
 async fn an_answer_that_pauses_longer_than_the_idle_time_is_cut() -> Claim {
-    for over2 in [false, true] {
-        let (upstream, protocol) = match over2 {
-            false => (Upstream::scripted("a", |x| hangs(x).boxed()).await?, ""),
-            true => (Upstream::scripted_h2("a", |x| hangs(x).boxed()).await?, "protocol = 'h2'"),
-        };
-        let rule = "timeout = '0s'\nidle_timeout = '250ms'";
-        let proxy = Proxy::start(mesh_to(&[upstream.address()], rule, protocol)).await?;
-        let cut = proxy.get("/after-head").await;
-        assert!(cut.is_err(), "{cut:?}");
-        let reason = logged(&proxy, "/after-head").await?;
-        assert!(["upstream_timeout", "upstream_reset"].contains(&reason.as_str()), "{reason}");
-        until("the upstream to be let go", || (upstream.ledger().given_up() == 1).then_some(())).await?;
-    }
+    pauses(Upstream::scripted("a", |x| hangs(x).boxed()).await?, "").await
+}
+
+#[tokio::test]
+async fn an_answer_of_an_http2_upstream_that_pauses_longer_than_the_idle_time_is_cut() -> Claim {
+    pauses(Upstream::scripted_h2("a", |x| hangs(x).boxed()).await?, "protocol = 'h2'").await
+}
+
+async fn pauses(upstream: Upstream, protocol: &str) -> Claim {
+    let rule = "timeout = '0s'\nidle_timeout = '250ms'";
+    let proxy = Proxy::start(mesh_to(&[upstream.address()], rule, protocol)).await?;
+    let cut = proxy.get("/after-head").await;
+    assert!(cut.is_err(), "{cut:?}");
+    let reason = logged(&proxy, "/after-head").await?;
+    assert!(["upstream_timeout", "upstream_reset"].contains(&reason.as_str()), "{reason}");
+    until("the upstream to be let go", || (upstream.ledger().given_up() == 1).then_some(())).await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn an_upstream_that_takes_nothing_ends_the_request_at_the_write_timeout() -> Claim {
+async fn an_upstream_that_takes_nothing_ends_the_request_at_the_idle_timeout() -> Claim {
     let upstream = Upstream::scripted("a", |x| {
         async move {
             futures::future::pending::<()>().await; // Reads no byte of the body.
@@ -338,8 +345,10 @@ async fn an_upstream_that_takes_nothing_ends_the_request_at_the_write_timeout() 
         .boxed()
     })
     .await?;
-    let proxy = Proxy::start(mesh_to(&[upstream.address()], "", "write_timeout = '250ms'")).await?;
-    let response = proxy.send(&Request::post("/x", vec![0; 30_000_000])).await?;
+    let proxy =
+        Proxy::start(mesh_to(&[upstream.address()], "idle_timeout = '250ms'", "write_timeout = '250ms'")).await?;
+    let request = Request::post("/x", vec![0; 30_000_000]);
+    let response = patiently("the write timeout", proxy.send(&request)).await??;
     assert_eq!(refusal(&response), (504, "upstream_timeout"));
     Ok(())
 }
@@ -373,8 +382,17 @@ async fn a_client_that_takes_nothing_is_cut_at_the_write_timeout() -> Claim {
 
 #[tokio::test]
 async fn a_client_that_leaves_takes_its_request_with_it() -> Claim {
-    let upstream = Upstream::scripted("a", |x| hangs(x).boxed()).await?;
-    let setup = Setup::new(upstream.mesh())?.listener("edge", "default = true\nh2c = true")?;
+    leaves(Upstream::scripted("a", |x| hangs(x).boxed()).await?, "").await
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_stream_to_an_http2_upstream_with_it() -> Claim {
+    leaves(Upstream::scripted_h2("a", |x| hangs(x).boxed()).await?, "protocol = 'h2'").await
+}
+
+async fn leaves(upstream: Upstream, protocol: &str) -> Claim {
+    let setup = Setup::new(mesh_to(&[upstream.address()], "", protocol))?;
+    let setup = setup.listener("edge", "default = true\nh2c = true")?;
     let proxy = setup.start().await?;
     let two = proxy.h2().await?;
     for (count, path) in [(1, "/h1-before-head"), (2, "/after-head"), (3, "/h2-before-head")] {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::FutureExt;
 use weir_tests::upstream::{Refusing, Silent, sha256};
-use weir_tests::{Authority, Claim, Exchange, H1, H2, Request, Upstream, authority, patiently};
+use weir_tests::{Authority, Claim, Exchange, H1, H2, Request, Upstream, authority, until};
 
 #[tokio::test]
 async fn http1_echoes_on_one_connection() -> Claim {
@@ -93,10 +93,20 @@ async fn resets_refusals_and_silence_are_what_they_say() -> Claim {
     client.write(Request::get("/").bytes()).await?;
     waiting.received(1).await?;
     drop(client);
-    patiently("the upstream to notice", async {
-        while waiting.ledger().given_up() == 0 {
-            tokio::task::yield_now().await;
+    until("the upstream to notice", || (waiting.ledger().given_up() == 1).then_some(())).await?;
+
+    let waiting = Upstream::scripted_h2("c", |x| {
+        async move {
+            x.head(200, &[]).await?;
+            x.send("some").await?;
+            x.given_up().await
         }
+        .boxed()
     })
-    .await
+    .await?;
+    let client = H2::connect(waiting.address()).await?;
+    let mut open = client.open(&Request::get("/"), true).await?;
+    open.head().await?;
+    open.cancel();
+    until("the upstream to notice", || (waiting.ledger().given_up() == 1).then_some(())).await
 }

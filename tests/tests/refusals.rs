@@ -135,7 +135,7 @@ async fn trap_7_a_head_of_900_kib_gets_431() -> Claim {
 
 #[tokio::test]
 async fn header_lines_and_bytes_have_limits() -> Claim {
-    let (proxy, _upstream) = limited("limits = { headers = 20, header_bytes = '4KiB' }").await?;
+    let (proxy, _upstream) = limited("limits = { headers = 20, header_bytes = '4KiB', uri_bytes = '1KiB' }").await?;
     let with = |count: usize| (0..count).fold(Request::get("/"), |request, n| request.header(&format!("x-{n}"), "y"));
     assert_eq!(proxy.send(&with(19)).await?.status, 200, "19 and the host");
     assert_eq!(proxy.send(&with(20)).await?.refusal(), (431, "header_too_large".into()));
