@@ -2,6 +2,7 @@
 //! policy crate compiles it into a table.
 
 mod defaults;
+mod digest;
 mod forms;
 mod read;
 

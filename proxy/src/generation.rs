@@ -145,7 +145,7 @@ impl Current {
 
     async fn build_and_swap(&self, mesh: Mesh) -> Result<Applied, Vec<Problem>> {
         let old = self.load();
-        let digest = digest(&mesh);
+        let digest = mesh.digest();
         let compiled = compile(&mesh)?;
         let mut table = compiled.table;
         self.check_listeners(&table)?;
@@ -211,17 +211,4 @@ impl Current {
             self.generation(old.version, old.digest.clone(), old.mesh.clone(), compiled.table, Fleet::default());
         self.now.store(Arc::new(early));
     }
-}
-
-/// SHA-256 of a document's JSON, in hexadecimal.
-pub fn digest(mesh: &Mesh) -> String {
-    use std::fmt::Write;
-
-    use sha2::{Digest, Sha256};
-    // Maps of a document are ordered by name, so equal documents have equal bytes.
-    let json = serde_json::to_vec(mesh).unwrap_or_default();
-    Sha256::digest(&json).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -5,6 +5,8 @@
 //! * One async hook before the first attempt (`request_filter`) instead of three: each is a boxed future.
 //! * Deadlines of the whole exchange are not Pingora's (it has none): the guard around the connection ends the reading
 //!   of the client's side at the deadline, which every request polls to its end, so the answer can still be written.
+//! * Where the upstream takes no more of a request, Pingora still waits for an answer (it may have been given early), so
+//!   what ends the exchange is not `write_timeout` but the rule's `idle_timeout` after it.
 //! * A response head is seen in `response_filter` only: without a cache it is the same as `upstream_response_filter`.
 
 mod failure;
@@ -68,8 +70,7 @@ impl Service {
         let lines = view::Lines(&head.headers);
         let inbound = view::inbound(head, &lines, has_body, session.is_upgrade_req());
         let (exchange, plan) = request::plan(&self.node, &inbound, downstream, now, chance());
-        let expects = inbound.headers.get("expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        (exchange, plan, expects && has_body)
+        (exchange, plan, inbound.noted.expects && has_body)
     }
 
     /// Tells whoever reads the client's side until when the exchange may go on: the bounds as they stand now.

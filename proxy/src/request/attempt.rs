@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use weir_policy::{Reason, Timeout};
 use weir_upstreams::Upstream;
 
-use super::edits::HeadMut;
 use super::exchange::Exchange;
 use super::{Inbound, forwarded};
 use crate::node::Node;
@@ -98,8 +97,11 @@ pub fn target(exchange: &Exchange) -> Option<&str> {
     exchange.rewritten.as_deref()
 }
 
+/// Lines that [`edit_request`] may add to a head.
+pub const ADDED: usize = 8;
+
 /// Writes what the upstream is told beyond what the client sent, and takes away what it must not believe.
-pub fn edit_request(node: &Node, exchange: &Exchange, inbound: &Inbound<'_>, head: &mut dyn HeadMut) {
+pub fn edit_request(node: &Node, exchange: &Exchange, inbound: &Inbound<'_>, head: &mut HeaderMap) {
     let listener = node.listener(exchange.downstream.listener);
     let trusted = !listener.trusted_hops.is_empty()
         && forwarded::is_trusted(exchange.downstream.peer.ip(), &listener.trusted_hops);
@@ -111,19 +113,24 @@ pub fn edit_request(node: &Node, exchange: &Exchange, inbound: &Inbound<'_>, hea
         trusted,
         exchange.version.as_str(),
     );
-    for (name, value) in
-        [(&X_REQUEST_ID, exchange.request_id.as_bytes()), (&TRACEPARENT, &exchange.trace.traceparent())]
+    for (name, value) in [(X_REQUEST_ID, exchange.request_id.as_bytes()), (TRACEPARENT, &exchange.trace.traceparent())]
     {
         if let Ok(value) = HeaderValue::from_bytes(value) {
-            head.set(name, value);
+            head.insert(name, value);
         }
     }
-    head.remove(&http::header::EXPECT);
+    if inbound.noted.expects {
+        head.remove(http::header::EXPECT);
+    }
     let Some(id) = exchange.rule else { return };
     let rule = exchange.generation.table.rule(id);
-    let host = rule.host_rewrite.as_deref().unwrap_or(inbound.authority);
-    if let Ok(host) = HeaderValue::from_str(host) {
-        head.set(&http::header::HOST, host);
+    // HTTP/1 has the client's there already; HTTP/2 has it in its target.
+    let host = match &rule.host_rewrite {
+        Some(host) => Some(&**host),
+        None => (!head.contains_key(http::header::HOST)).then_some(inbound.authority),
+    };
+    if let Some(Ok(host)) = host.map(HeaderValue::from_str) {
+        head.insert(http::header::HOST, host);
     }
     if let Some(edits) = exchange.generation.request_edits(id) {
         edits.apply(head);

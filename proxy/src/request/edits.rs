@@ -1,15 +1,29 @@
 //! Header edits, in the form in which they are applied: names and values checked and made once for each generation.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use weir_policy::Edits;
 
-/// A head that is on its way to the next hop, in whichever form its driver has it.
+/// A head on its way to the next hop, in whichever form its driver has it.
 pub trait HeadMut {
     fn remove(&mut self, name: &HeaderName);
     /// In place of all lines of that name.
     fn set(&mut self, name: &HeaderName, value: HeaderValue);
     /// One more line.
     fn add(&mut self, name: &HeaderName, value: HeaderValue);
+}
+
+impl HeadMut for HeaderMap {
+    fn remove(&mut self, name: &HeaderName) {
+        HeaderMap::remove(self, name);
+    }
+
+    fn set(&mut self, name: &HeaderName, value: HeaderValue) {
+        self.insert(name.clone(), value);
+    }
+
+    fn add(&mut self, name: &HeaderName, value: HeaderValue) {
+        self.append(name.clone(), value);
+    }
 }
 
 /// A rule's edits of one head.

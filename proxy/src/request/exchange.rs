@@ -83,7 +83,6 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    #[allow(clippy::too_many_arguments)] // one caller, the intake, which names each
     pub(super) fn new(
         node: &Arc<Node>,
         generation: Arc<Generation>,
@@ -91,7 +90,6 @@ impl Exchange {
         client: IpAddr,
         inbound: &super::Inbound<'_>,
         (request_id, trace): (RequestId, TraceContext),
-        grpc: bool,
         started: Instant,
     ) -> Self {
         let kept = |text: &str| if node.access_log.is_on() { text.into() } else { Box::default() };
@@ -113,7 +111,7 @@ impl Exchange {
             version: inbound.version,
             request_id,
             trace,
-            grpc,
+            grpc: inbound.noted.grpc,
             upgrade: inbound.upgrade,
             has_body: inbound.has_body,
             body_limit: None,

@@ -109,14 +109,7 @@ impl Drop for Exchange {
 }
 
 /// Counts and logs a head that was refused before it became a request.
-pub fn refused(
-    node: &Node,
-    connection: &Connection,
-    refusal: &Refusal,
-    status: u16,
-    id: &RequestId,
-    driver: Driver,
-) {
+pub fn refused(node: &Node, connection: &Connection, refusal: &Refusal, status: u16, id: &RequestId, driver: Driver) {
     let reason = super::reply::head_reason(refusal.kind());
     node.no_route.finish(None, status, reason, Duration::ZERO);
     if !node.access_log.is_on() {

@@ -6,12 +6,12 @@
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderName, HeaderValue};
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use weir_config::bootstrap::Network;
 use weir_policy::Headers;
 
 use super::Downstream;
-use super::edits::HeadMut;
 
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -42,77 +42,107 @@ pub fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| network.contains(address.to_canonical()))
 }
 
-/// How many proxies like this one the request came through already.
-pub fn hops(headers: &dyn Headers) -> usize {
-    let mut hops = 0;
-    headers.for_each("via", &mut |line| {
-        let received_by =
-            |hop: &[u8]| hop.trim_ascii().strip_suffix(PSEUDONYM.as_bytes()).is_some_and(|rest| rest.ends_with(b" "));
-        hops += line.split(|&byte| byte == b',').filter(|hop| received_by(hop)).count();
-    });
-    hops
+/// How many proxies like this one a line of `Via` names.
+pub fn hops(line: &[u8]) -> usize {
+    let is_ours =
+        |hop: &[u8]| hop.trim_ascii().strip_suffix(PSEUDONYM.as_bytes()).is_some_and(|rest| rest.ends_with(b" "));
+    line.split(|&byte| byte == b',').filter(|hop| is_ours(hop)).count()
 }
 
 /// Writes the headers that tell the next hop about the client and the way so far. `original` is the client's own head.
+///
+/// All values are cut from one buffer: an allocation for each of five headers of each request would be dearer than
+/// writing them.
 pub fn write(
-    head: &mut dyn HeadMut,
+    head: &mut HeaderMap,
     original: &dyn Headers,
     downstream: &Downstream,
     authority: &str,
     trusted: bool,
     received_version: &str,
 ) {
-    let mut text = String::with_capacity(96);
+    let mut values = Values(BytesMut::with_capacity(256));
     let peer = downstream.peer.ip().to_canonical();
     let scheme = if downstream.tls.is_some() { "https" } else { "http" };
 
     if trusted {
-        join(&mut text, original, "x-forwarded-for");
+        values.join(original, "x-forwarded-for");
     }
-    let _ = write!(text, "{peer}");
-    set(head, &X_FORWARDED_FOR, &text);
+    values.ip(peer);
+    values.cut(head, X_FORWARDED_FOR);
 
     if !(trusted && original.get("x-forwarded-proto").is_some()) {
-        head.set(&X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        head.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
-    if !(trusted && original.get("x-forwarded-host").is_some()) && !authority.is_empty() {
-        set(head, &X_FORWARDED_HOST, authority);
+    let host_is_told = trusted && original.get("x-forwarded-host").is_some();
+    if !host_is_told && !authority.is_empty() {
+        values.text(authority);
+        values.cut(head, X_FORWARDED_HOST);
     }
 
-    text.clear();
     if trusted {
-        join(&mut text, original, "forwarded");
+        values.join(original, "forwarded");
     }
-    let _ = match peer {
-        IpAddr::V4(peer) => write!(text, "for={peer}"),
-        IpAddr::V6(peer) => write!(text, "for=\"[{peer}]\""),
-    };
-    if !authority.is_empty() {
-        let quoted = authority.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'.' && byte != b'-');
-        let _ = if quoted { write!(text, ";host=\"{authority}\"") } else { write!(text, ";host={authority}") };
-    }
-    let _ = write!(text, ";proto={scheme}");
-    set(head, &http::header::FORWARDED, &text);
-
-    text.clear();
-    join(&mut text, original, "via");
-    let _ = write!(text, "{received_version} {PSEUDONYM}");
-    set(head, &http::header::VIA, &text);
-}
-
-/// Appends all lines of a header as one list, with a comma at its end.
-fn join(text: &mut String, headers: &dyn Headers, name: &str) {
-    headers.for_each(name, &mut |line| {
-        if let Ok(line) = std::str::from_utf8(line) {
-            text.push_str(line);
-            text.push_str(", ");
+    values.text("for=");
+    match peer {
+        IpAddr::V4(_) => values.ip(peer),
+        IpAddr::V6(_) => {
+            values.text("\"[");
+            values.ip(peer);
+            values.text("]\"");
         }
-    });
+    }
+    if !authority.is_empty() {
+        let token = authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
+        let quote = if token { "" } else { "\"" };
+        [";host=", quote, authority, quote].iter().for_each(|part| values.text(part));
+    }
+    values.text(";proto=");
+    values.text(scheme);
+    values.cut(head, http::header::FORWARDED);
+
+    values.join(original, "via");
+    [received_version, " ", PSEUDONYM].iter().for_each(|part| values.text(part));
+    values.cut(head, http::header::VIA);
 }
 
-fn set(head: &mut dyn HeadMut, name: &HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        head.set(name, value);
+/// Header values, one after the other in one buffer.
+struct Values(BytesMut);
+
+impl Values {
+    fn text(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn ip(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(address) => {
+                for (place, octet) in address.octets().into_iter().enumerate() {
+                    if place > 0 {
+                        self.text(".");
+                    }
+                    self.text(itoa::Buffer::new().format(octet));
+                }
+            }
+            IpAddr::V6(address) => {
+                let _ = write!(self.0, "{address}");
+            }
+        }
+    }
+
+    /// Appends all lines of a header as one list, with a comma at its end.
+    fn join(&mut self, headers: &dyn Headers, name: &str) {
+        headers.for_each(name, &mut |line| {
+            self.0.extend_from_slice(line);
+            self.text(", ");
+        });
+    }
+
+    /// Makes what was written since the last cut the value of a header.
+    fn cut(&mut self, head: &mut HeaderMap, name: HeaderName) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(self.0.split().freeze()) {
+            head.insert(name, value);
+        }
     }
 }
 
@@ -153,7 +183,8 @@ mod tests {
 
     #[test]
     fn only_our_own_entries_in_via_are_hops() {
-        let headers = [("via", "1.1 weir, 2 fred, 1.1 weir"), ("Via", "1.1 weirdo, 2 weir")];
-        assert_eq!(hops(&headers), 3);
+        assert_eq!(hops(b"1.1 weir, 2 fred, 1.1 weir"), 2);
+        assert_eq!(hops(b"1.1 weirdo, 2 weir"), 1);
+        assert_eq!(hops(b"weir"), 0);
     }
 }

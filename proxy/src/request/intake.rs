@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use weir_policy::{Headers, Reason, RequestHead, host, path};
+use weir_policy::{Reason, RequestHead, host, path};
 
 use super::exchange::{Exchange, Version};
 use super::reply::Refusal;
@@ -17,18 +17,53 @@ use crate::telemetry::trace::{RequestId, TraceContext};
 /// itself would spin until something times out.
 pub const MAX_HOPS: usize = 16;
 
+/// What the stations look at in every request, found in one walk over its header lines: to ask a map for each costs a
+/// hash and a comparison.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Noted<'a> {
+    pub content_length: Option<u64>,
+    /// The content is gRPC's.
+    pub grpc: bool,
+    /// The client waits for a word before it sends its body.
+    pub expects: bool,
+    /// Hops through proxies like this one so far.
+    pub hops: usize,
+    pub request_id: Option<&'a [u8]>,
+    pub traceparent: Option<&'a [u8]>,
+}
+
+impl<'a> Noted<'a> {
+    /// `lines` are names in lower case and their values.
+    pub fn of(lines: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut noted = Self::default();
+        for (name, value) in lines {
+            match name {
+                "via" => noted.hops += forwarded::hops(value),
+                "expect" => noted.expects |= value.eq_ignore_ascii_case(b"100-continue"),
+                "traceparent" => noted.traceparent = noted.traceparent.or(Some(value)),
+                "x-request-id" => noted.request_id = noted.request_id.or(Some(value)),
+                "content-type" => noted.grpc |= value.starts_with(b"application/grpc"),
+                "content-length" => {
+                    noted.content_length = str::from_utf8(value).ok().and_then(|text| text.parse().ok())
+                }
+                _ => {}
+            }
+        }
+        noted
+    }
+}
+
 /// Takes the request in. Nothing can fail here, so that whatever follows has an exchange to answer and to log.
 pub fn begin(node: &Arc<Node>, inbound: &Inbound<'_>, downstream: Downstream, now: Instant) -> Exchange {
     let listener = node.listener(downstream.listener);
     let client = forwarded::client(downstream.peer.ip(), &listener.trusted_hops, inbound.headers);
-    let kept = inbound.headers.get("x-request-id").and_then(RequestId::kept);
+    let kept = inbound.noted.request_id.and_then(RequestId::kept);
     let request_id = kept.unwrap_or_else(|| RequestId::made([chance(), chance()]));
-    let trace = match inbound.headers.get("traceparent").and_then(TraceContext::parse) {
+    let trace = match inbound.noted.traceparent.and_then(TraceContext::parse) {
         Some(caller) => caller.child(chance()),
         None => TraceContext::root([chance(), chance(), chance()], 0),
     };
-    let grpc = is_grpc(inbound.headers);
-    Exchange::new(node, node.current.load(), downstream, client, inbound, (request_id, trace), grpc, now)
+    Exchange::new(node, node.current.load(), downstream, client, inbound, (request_id, trace), now)
 }
 
 /// Host and path in the one spelling that rules are matched by.
@@ -46,7 +81,7 @@ impl<'a> Canonical<'a> {
             path: &self.path,
             query: self.query,
             headers: inbound.headers,
-            content_length: inbound.content_length,
+            content_length: inbound.noted.content_length,
         }
     }
 }
@@ -69,15 +104,11 @@ pub fn check<'a>(node: &Node, exchange: &Exchange, inbound: &Inbound<'a>) -> Res
         "*" => Cow::Borrowed("*"),
         path => path::normalise(path, listener.encoded_slashes).map_err(|_| Refusal::from(Reason::BadRequest))?,
     };
-    if inbound.content_length.is_some_and(|length| listener.body_bytes.is_some_and(|most| length > most)) {
+    if inbound.noted.content_length.is_some_and(|length| listener.body_bytes.is_some_and(|most| length > most)) {
         return Err(Reason::BodyTooLarge.into());
     }
-    if forwarded::hops(inbound.headers) >= MAX_HOPS {
+    if inbound.noted.hops >= MAX_HOPS {
         return Err(Reason::LoopDetected.into());
     }
     Ok(Canonical { host, path, query })
-}
-
-fn is_grpc(headers: &dyn Headers) -> bool {
-    headers.get("content-type").is_some_and(|value| value.starts_with(b"application/grpc"))
 }

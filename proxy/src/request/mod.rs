@@ -23,6 +23,7 @@ use std::time::Instant;
 use weir_policy::{Headers, Reason};
 
 pub use exchange::{Exchange, Version};
+pub use intake::Noted;
 pub use reply::LocalReply;
 
 use crate::listen::ListenerIndex;
@@ -39,7 +40,7 @@ pub struct Inbound<'a> {
     pub target: &'a str,
     pub version: Version,
     pub headers: &'a dyn Headers,
-    pub content_length: Option<u64>,
+    pub noted: Noted<'a>,
     pub has_body: bool,
     /// The client asks for another protocol over this connection.
     pub upgrade: bool,

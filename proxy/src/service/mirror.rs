@@ -100,10 +100,13 @@ impl Mirror {
 async fn send(
     connector: &Connector,
     peer: &HttpPeer,
-    head: RequestHeader,
+    mut head: RequestHeader,
     mut body: mpsc::Receiver<Piece>,
 ) -> pingora::Result<()> {
     let (mut session, _) = connector.get_http_session(peer).await?;
+    if session.as_http2().is_some() {
+        view::into_h2(&mut head, peer.is_tls())?;
+    }
     session.write_request_header(Box::new(head)).await?;
     loop {
         match body.recv().await {

@@ -2,12 +2,13 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{ErrorType, OrErr};
 use smallvec::SmallVec;
 use weir_policy::Headers;
 
 use crate::node::Node;
 use crate::request::edits::HeadMut;
-use crate::request::{Exchange, Inbound, Version, attempt, verdict};
+use crate::request::{Exchange, Inbound, Noted, Version, attempt, verdict};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -42,23 +43,9 @@ pub fn inbound<'a>(head: &'a RequestHeader, lines: &'a Lines<'a>, has_body: bool
             _ => Version::Http11,
         },
         headers: lines,
-        content_length: lines.get("content-length").and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()),
+        noted: Noted::of(head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))),
         has_body,
         upgrade,
-    }
-}
-
-impl HeadMut for RequestHeader {
-    fn remove(&mut self, name: &HeaderName) {
-        self.remove_header(name);
-    }
-
-    fn set(&mut self, name: &HeaderName, value: HeaderValue) {
-        let _ = self.insert_header(name, value);
-    }
-
-    fn add(&mut self, name: &HeaderName, value: HeaderValue) {
-        let _ = self.append_header(name, value);
     }
 }
 
@@ -78,32 +65,36 @@ impl HeadMut for ResponseHeader {
 
 /// Makes the client's head into the one that the upstream gets. `head` is a copy of `original`, without the headers that
 /// belong to one hop.
+///
+/// It is taken apart and put together again without Pingora's record of how each name was spelled: names go on in lower
+/// case, and a header costs one map entry instead of two.
 pub fn write_request(
     node: &Node,
     exchange: &Exchange,
     original: &RequestHeader,
     head: &mut RequestHeader,
 ) -> pingora::Result<()> {
+    let placeholder = RequestHeader::build_no_case("GET", b"/", Some(0))?;
+    let mut parts: http::request::Parts = std::mem::replace(head, placeholder).into();
+    parts.headers.reserve(attempt::ADDED);
     let claimed: SmallVec<[HeaderName; 4]> =
-        head.headers.keys().filter(|name| attempt::is_identity(name.as_str())).cloned().collect();
+        parts.headers.keys().filter(|name| attempt::is_identity(name.as_str())).cloned().collect();
     for name in claimed {
-        head.remove_header(&name);
+        parts.headers.remove(&name);
+    }
+    if original.version == http::Version::HTTP_2 {
+        join_cookies(&mut parts.headers);
     }
     let lines = Lines(&original.headers);
     let inbound = inbound(original, &lines, false, false);
-    // In origin form, whatever form it came in: the authority goes into `Host`.
+    attempt::edit_request(node, exchange, &inbound, &mut parts.headers);
+    *head = RequestHeader::from(parts);
+    // In origin form, whatever form it came in: the authority is in `Host`.
     match attempt::target(exchange) {
-        Some(target) => head.set_raw_path(target.as_bytes())?,
-        None if original.uri.authority().is_some() || !original.raw_path().starts_with(b"/") => {
-            head.set_raw_path(inbound.target.as_bytes())?;
-        }
-        None => {}
+        Some(target) => head.set_raw_path(target.as_bytes()),
+        None if original.uri.authority().is_some() => head.set_raw_path(inbound.target.as_bytes()),
+        None => Ok(()),
     }
-    if original.version == http::Version::HTTP_2 {
-        join_cookies(head);
-    }
-    attempt::edit_request(node, exchange, &inbound, head);
-    Ok(())
 }
 
 /// Takes away what belongs to the client's own connection (RFC 9110 §7.6.1) and its framing. For copies: on the way of the
@@ -125,15 +116,28 @@ pub fn strip_request(head: &mut RequestHeader) {
 }
 
 /// HTTP/2 may split cookies over several lines; outside of it they are one (RFC 9113 §8.2.3).
-fn join_cookies(head: &mut RequestHeader) {
-    let mut cookies = head.headers.get_all(header::COOKIE).iter();
-    if cookies.nth(1).is_none() {
-        return;
+fn join_cookies(headers: &mut HeaderMap) {
+    let joined = {
+        let cookies: SmallVec<[&[u8]; 4]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        (cookies.len() > 1).then(|| cookies.join(&b"; "[..]))
+    };
+    if let Some(Ok(joined)) = joined.map(HeaderValue::try_from) {
+        headers.insert(header::COOKIE, joined);
     }
-    let all: Vec<&[u8]> = head.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
-        head.set(&header::COOKIE, joined);
-    }
+}
+
+/// Makes a copy's head into HTTP/2's: the authority goes into the target.
+pub fn into_h2(head: &mut RequestHeader, tls: bool) -> pingora::Result<()> {
+    let host = head.remove_header(&header::HOST);
+    let uri = http::Uri::builder()
+        .scheme(if tls { "https" } else { "http" })
+        .authority(host.as_ref().map_or(&b""[..], HeaderValue::as_bytes))
+        .path_and_query(head.uri.path_and_query().map_or("/", |target| target.as_str()))
+        .build();
+    head.set_uri(uri.or_err(ErrorType::InvalidHTTPHeader, "a copy's target")?);
+    head.remove_header(&header::TRANSFER_ENCODING);
+    head.set_version(http::Version::HTTP_2);
+    Ok(())
 }
 
 /// Makes the upstream's head into the one that the client gets.

@@ -2,12 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::{SourceError, apply};
 use crate::node::Node;
+
+/// How long a changed file must rest before it is read.
+const QUIET: Duration = Duration::from_millis(25);
 
 /// Applies the file whenever it changes, for as long as the returned watcher lives.
 ///
@@ -31,6 +36,8 @@ pub fn watch(node: Arc<Node>, file: PathBuf, state: PathBuf) -> notify::Result<i
     let task = tokio::spawn(async move {
         loop {
             changed.notified().await;
+            // A file that is written in place is empty for a moment, and then a part of itself.
+            while timeout(QUIET, changed.notified()).await.is_ok() {}
             refresh(&node, &file, &state).await;
         }
     });

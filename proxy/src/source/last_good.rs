@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use weir_config::mesh::Mesh;
 
-use crate::generation::{Generation, digest};
+use crate::generation::Generation;
 
 const FILE: &str = "last-good.json";
 
@@ -35,7 +35,7 @@ pub fn load(state: &Path) -> Result<Mesh, LastGoodError> {
     let parsed = Mesh::parse_json(&kept["document"].to_string());
     let problems = || parsed.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let mesh = parsed.value.as_ref().ok_or_else(|| damaged(problems()))?;
-    if kept["digest"].as_str() != Some(&digest(mesh)) {
+    if kept["digest"].as_str() != Some(&*mesh.digest()) {
         return Err(damaged("its digest does not fit its document".into()));
     }
     Ok(mesh.clone())

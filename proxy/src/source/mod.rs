@@ -18,6 +18,8 @@ use crate::node::Node;
 pub enum SourceError {
     #[error("cannot read the mesh document {file}: {source}; give the path of one with --mesh")]
     Unreadable { file: String, source: std::io::Error },
+    #[error("the mesh document {file} is empty; to serve nothing on purpose, write `routes = {{}}`")]
+    Empty { file: String },
     /// The whole report: each problem with its line.
     #[error("{report}")]
     Refused { report: String, problems: Vec<Problem> },
@@ -30,6 +32,11 @@ pub async fn apply(node: &Arc<Node>, file: &Path, state: &Path) -> Result<(), So
     let text = tokio::fs::read_to_string(file)
         .await
         .map_err(|source| SourceError::Unreadable { file: name.clone(), source })?;
+    if text.trim_ascii().is_empty() {
+        // Far more often a file on its way to be written than somebody's wish to serve nothing.
+        node.metrics.config_rejected();
+        return Err(SourceError::Empty { file: name });
+    }
     let before = node.current.load();
     let parsed = Mesh::parse(&name, &text);
     let refused = |problems: Vec<Problem>| {

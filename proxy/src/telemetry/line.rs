@@ -68,16 +68,13 @@ impl Line<'_> {
     pub(super) fn write(&self, out: &mut Vec<u8>, clock: &mut Clock, secrets: &Secrets) {
         put(out, field::TIMESTAMP);
         clock.write(out, self.at);
-        put(out, field::ECS_VERSION);
-        out.push(b'"');
-        put(out, field::ECS);
-        out.push(b'"');
-        put(out, field::DURATION);
-        json::number(out, u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX));
+        put(out, "\"");
+        word(out, field::ECS_VERSION, field::ECS);
+        number(out, field::DURATION, u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX));
         self.write_request(out, secrets);
         self.write_network(out);
         self.write_labels(out);
-        out.extend_from_slice(b"}\n");
+        put(out, "}\n");
     }
 
     fn write_request(&self, out: &mut Vec<u8>, secrets: &Secrets) {
@@ -88,46 +85,34 @@ impl Line<'_> {
         text(out, field::PATH, self.path);
         if let Some(query) = self.query {
             put(out, field::QUERY);
-            out.push(b'"');
             let shown = cut(query);
             secrets.write(out, shown);
-            if shown.len() < query.len() {
-                put(out, "…");
-            }
-            out.push(b'"');
+            put(out, if shown.len() < query.len() { "…\"" } else { "\"" });
         }
         word(out, field::HTTP_VERSION, self.http_version.as_str());
         if self.status > 0 {
-            put(out, field::STATUS);
-            json::number(out, self.status);
+            number(out, field::STATUS, self.status);
         }
-        put(out, field::REQUEST_BYTES);
-        json::number(out, self.request_bytes);
-        put(out, field::RESPONSE_BYTES);
-        json::number(out, self.response_bytes);
+        number(out, field::REQUEST_BYTES, self.request_bytes);
+        number(out, field::RESPONSE_BYTES, self.response_bytes);
         text(out, field::REQUEST_ID, self.request_id.as_bytes());
         if let Some(trace) = self.trace {
-            for (key, id) in [(field::TRACE_ID, &trace.trace_id[..]), (field::SPAN_ID, &trace.span_id[..])] {
-                put(out, key);
-                out.push(b'"');
-                json::hex(out, id);
-                out.push(b'"');
-            }
+            put(out, field::TRACE_ID);
+            json::hex(out, &trace.trace_id);
+            put(out, "\"");
+            put(out, field::SPAN_ID);
+            json::hex(out, &trace.span_id);
+            put(out, "\"");
         }
     }
 
     fn write_network(&self, out: &mut Vec<u8>) {
-        put(out, field::CLIENT_IP);
-        json::ip(out, self.client);
-        put(out, field::SOURCE_IP);
-        json::ip(out, self.source.ip());
-        put(out, field::SOURCE_PORT);
-        json::number(out, self.source.port());
+        ip(out, field::CLIENT_IP, self.client);
+        ip(out, field::SOURCE_IP, self.source.ip());
+        number(out, field::SOURCE_PORT, self.source.port());
         if let Some(destination) = self.destination {
-            put(out, field::DESTINATION_IP);
-            json::ip(out, destination.ip());
-            put(out, field::DESTINATION_PORT);
-            json::number(out, destination.port());
+            ip(out, field::DESTINATION_IP, destination.ip());
+            number(out, field::DESTINATION_PORT, destination.port());
         }
         if let Some(version) = self.tls {
             word(out, field::TLS_VERSION, version.as_str());
@@ -136,25 +121,26 @@ impl Line<'_> {
 
     fn write_labels(&self, out: &mut Vec<u8>) {
         text(out, field::LISTENER, self.listener.as_bytes());
-        for (key, name) in [
-            (field::ROUTE, self.route),
-            (field::RULE, self.rule),
-            (field::UPSTREAM, self.upstream),
-            (field::TENANT, self.tenant),
-        ] {
-            if let Some(name) = name {
-                text(out, key, name.as_bytes());
-            }
+        if let Some(route) = self.route {
+            text(out, field::ROUTE, route.as_bytes());
+        }
+        if let Some(rule) = self.rule {
+            text(out, field::RULE, rule.as_bytes());
+        }
+        if let Some(upstream) = self.upstream {
+            text(out, field::UPSTREAM, upstream.as_bytes());
+        }
+        if let Some(tenant) = self.tenant {
+            text(out, field::TENANT, tenant.as_bytes());
         }
         if let Some(endpoint) = self.endpoint {
             put(out, field::ENDPOINT);
             json::address(out, endpoint);
+            put(out, "\"");
         }
         word(out, field::REASON, self.reason.as_str());
-        put(out, field::ATTEMPTS);
-        json::number(out, self.attempts);
-        put(out, field::VERSION);
-        json::number(out, self.version);
+        number(out, field::ATTEMPTS, self.attempts);
+        number(out, field::VERSION, self.version);
         word(out, field::DRIVER, self.driver.as_str());
         for (at, (name, value)) in self.fields.iter().enumerate() {
             if self.fields[at + 1..].iter().any(|(later, _)| later == name) {
@@ -162,38 +148,52 @@ impl Line<'_> {
             }
             put(out, field::EXTRA);
             json::escaped(out, name.as_bytes());
-            put(out, "\":");
-            text(out, "", value);
+            put(out, "\":\"");
+            value_from_outside(out, value);
         }
     }
 }
 
+// Inlined, so that a key, whose length is known, is written by a few stores.
+
 /// A key and a string from outside.
-#[inline]
+#[inline(always)]
 fn text(out: &mut Vec<u8>, key: &str, value: &[u8]) {
     put(out, key);
-    let shown = cut(value);
-    if shown.len() == value.len() {
-        json::string(out, value);
-    } else {
-        out.push(b'"');
-        json::escaped(out, shown);
-        put(out, "…\"");
-    }
+    value_from_outside(out, value);
 }
 
 /// A key and a word of ours.
-#[inline]
+#[inline(always)]
 fn word(out: &mut Vec<u8>, key: &str, word: &str) {
     put(out, key);
-    out.push(b'"');
     put(out, word);
-    out.push(b'"');
+    put(out, "\"");
 }
 
-#[inline]
+#[inline(always)]
+fn number(out: &mut Vec<u8>, key: &str, value: impl itoa::Integer) {
+    put(out, key);
+    json::number(out, value);
+}
+
+#[inline(always)]
+fn ip(out: &mut Vec<u8>, key: &str, ip: IpAddr) {
+    put(out, key);
+    json::ip(out, ip);
+    put(out, "\"");
+}
+
+#[inline(always)]
 fn put(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
+}
+
+/// The rest of a string, with its quote.
+fn value_from_outside(out: &mut Vec<u8>, value: &[u8]) {
+    let shown = cut(value);
+    json::escaped(out, shown);
+    put(out, if shown.len() < value.len() { "…\"" } else { "\"" });
 }
 
 /// At most [`TEXT`] bytes, not within a character.

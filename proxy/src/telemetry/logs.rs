@@ -131,6 +131,7 @@ where
         let mut line = Vec::with_capacity(256);
         line.extend_from_slice(field::TIMESTAMP.as_bytes());
         Clock::default().write(&mut line, SystemTime::now());
+        line.push(b'"');
         for (key, value) in [
             (field::LEVEL, level(*metadata.level())),
             (field::MESSAGE, fields.message.as_str()),
@@ -138,7 +139,8 @@ where
             (field::LOGGER, metadata.target()),
         ] {
             line.extend_from_slice(key.as_bytes());
-            json::string(&mut line, value.as_bytes());
+            json::escaped(&mut line, value.as_bytes());
+            line.push(b'"');
         }
         line.extend_from_slice(&fields.labels);
         line.extend_from_slice(b"}\n");
@@ -194,7 +196,9 @@ impl Visit for Fields {
         if field.name() == "message" {
             value.clone_into(&mut self.message);
         } else if self.key(field) {
-            json::string(&mut self.labels, value.as_bytes());
+            self.labels.push(b'"');
+            json::escaped(&mut self.labels, value.as_bytes());
+            self.labels.push(b'"');
         }
     }
 

@@ -84,53 +84,56 @@ pub mod field {
     /// The version of ECS that the names are from.
     pub const ECS: &str = "8.17.0";
 
-    /// `{` for the first field of a line, `,` for the others.
+    /// What stands before a value, with the quote where the value is a string.
     macro_rules! key {
-        (first $name:literal) => {
-            concat!("{\"", $name, "\":")
+        (first string $name:literal) => {
+            concat!("{\"", $name, "\":\"")
         };
-        ($name:literal) => {
+        (string $name:literal) => {
+            concat!(",\"", $name, "\":\"")
+        };
+        (number $name:literal) => {
             concat!(",\"", $name, "\":")
         };
     }
 
-    pub const TIMESTAMP: &str = key!(first "@timestamp");
-    pub const ECS_VERSION: &str = key!("ecs.version");
-    pub const DURATION: &str = key!("event.duration");
-    pub const METHOD: &str = key!("http.request.method");
-    pub const REQUEST_ID: &str = key!("http.request.id");
-    pub const PATH: &str = key!("url.path");
-    pub const QUERY: &str = key!("url.query");
-    pub const DOMAIN: &str = key!("url.domain");
-    pub const HTTP_VERSION: &str = key!("http.version");
-    pub const STATUS: &str = key!("http.response.status_code");
-    pub const REQUEST_BYTES: &str = key!("http.request.body.bytes");
-    pub const RESPONSE_BYTES: &str = key!("http.response.body.bytes");
-    pub const CLIENT_IP: &str = key!("client.ip");
-    pub const SOURCE_IP: &str = key!("source.ip");
-    pub const SOURCE_PORT: &str = key!("source.port");
-    pub const DESTINATION_IP: &str = key!("destination.ip");
-    pub const DESTINATION_PORT: &str = key!("destination.port");
-    pub const TLS_VERSION: &str = key!("tls.version");
-    pub const TRACE_ID: &str = key!("trace.id");
-    pub const SPAN_ID: &str = key!("span.id");
-    pub const ROUTE: &str = key!("labels.route");
-    pub const RULE: &str = key!("labels.rule");
-    pub const UPSTREAM: &str = key!("labels.upstream");
-    pub const ENDPOINT: &str = key!("labels.endpoint");
-    pub const TENANT: &str = key!("labels.tenant");
-    pub const REASON: &str = key!("labels.reason");
-    pub const ATTEMPTS: &str = key!("labels.attempts");
-    pub const VERSION: &str = key!("labels.version");
-    pub const DRIVER: &str = key!("labels.driver");
-    pub const LISTENER: &str = key!("labels.listener");
+    pub const TIMESTAMP: &str = key!(first string "@timestamp");
+    pub const ECS_VERSION: &str = key!(string "ecs.version");
+    pub const DURATION: &str = key!(number "event.duration");
+    pub const METHOD: &str = key!(string "http.request.method");
+    pub const REQUEST_ID: &str = key!(string "http.request.id");
+    pub const PATH: &str = key!(string "url.path");
+    pub const QUERY: &str = key!(string "url.query");
+    pub const DOMAIN: &str = key!(string "url.domain");
+    pub const HTTP_VERSION: &str = key!(string "http.version");
+    pub const STATUS: &str = key!(number "http.response.status_code");
+    pub const REQUEST_BYTES: &str = key!(number "http.request.body.bytes");
+    pub const RESPONSE_BYTES: &str = key!(number "http.response.body.bytes");
+    pub const CLIENT_IP: &str = key!(string "client.ip");
+    pub const SOURCE_IP: &str = key!(string "source.ip");
+    pub const SOURCE_PORT: &str = key!(number "source.port");
+    pub const DESTINATION_IP: &str = key!(string "destination.ip");
+    pub const DESTINATION_PORT: &str = key!(number "destination.port");
+    pub const TLS_VERSION: &str = key!(string "tls.version");
+    pub const TRACE_ID: &str = key!(string "trace.id");
+    pub const SPAN_ID: &str = key!(string "span.id");
+    pub const ROUTE: &str = key!(string "labels.route");
+    pub const RULE: &str = key!(string "labels.rule");
+    pub const UPSTREAM: &str = key!(string "labels.upstream");
+    pub const ENDPOINT: &str = key!(string "labels.endpoint");
+    pub const TENANT: &str = key!(string "labels.tenant");
+    pub const REASON: &str = key!(string "labels.reason");
+    pub const ATTEMPTS: &str = key!(number "labels.attempts");
+    pub const VERSION: &str = key!(number "labels.version");
+    pub const DRIVER: &str = key!(string "labels.driver");
+    pub const LISTENER: &str = key!(string "labels.listener");
     /// Before the name of a field that a `log_fields` filter added: a prefix, so that no such name is one of ours.
     pub const EXTRA: &str = ",\"labels.field_";
 
     // Of the process log ([`super::super::logs`]), after its time.
-    pub const LEVEL: &str = key!("log.level");
-    pub const MESSAGE: &str = key!("message");
-    pub const LOGGER: &str = key!("log.logger");
+    pub const LEVEL: &str = key!(string "log.level");
+    pub const MESSAGE: &str = key!(string "message");
+    pub const LOGGER: &str = key!(string "log.logger");
     /// Before the name of an event's own field.
     pub const LABEL: &str = ",\"labels.";
 }

@@ -43,7 +43,7 @@ pub async fn follow(
                     if changes.is_empty() {
                         teller.tell(&Event::Same { mesh: &mesh.path })?;
                     } else {
-                        let next = Awaited::new(next)?;
+                        let next = Awaited::new(next);
                         teller.tell(&Event::Changed { mesh: &mesh.path, digest: &next.digest, changes: &changes })?;
                         awaited = Some(next);
                     }
@@ -73,9 +73,9 @@ struct Awaited {
 }
 
 impl Awaited {
-    fn new(good: Good) -> Result<Self> {
+    fn new(good: Good) -> Self {
         let now = Instant::now();
-        Ok(Self { digest: good.digest()?, good, ask_at: now, until: now + TAKE })
+        Self { digest: good.mesh.digest(), good, ask_at: now, until: now + TAKE }
     }
 }
 

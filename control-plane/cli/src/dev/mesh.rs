@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use weir_config::mesh::Mesh;
 use weir_config::names::Host;
 use weir_config::placed;
@@ -13,7 +12,7 @@ use weir_policy::Table;
 use super::bootstrap::LISTENERS;
 use super::folder::{Access, Folder};
 use crate::document::{self, Refusal, Source};
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{Failure, Result};
 
 /// Where the repository has it, from its root.
 const IN_REPOSITORY: &str = "config/examples/research.toml";
@@ -37,13 +36,6 @@ pub struct Good {
 }
 
 impl Good {
-    /// What the proxy calls this document: SHA-256 of its JSON, in hexadecimal.
-    pub fn digest(&self) -> Result<String> {
-        let json = serde_json::to_vec(&self.mesh)
-            .or_fail(format_args!("{} has no JSON form", self.source.name), "run `weir check` on it")?;
-        Ok(Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-
     /// The hosts in it that resolve to this machine everywhere (RFC 6761 §6.3).
     pub fn local_hosts(&self) -> Vec<String> {
         let hosts = self.mesh.routes.values().flat_map(|route| &route.hosts);

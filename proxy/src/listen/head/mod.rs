@@ -95,7 +95,9 @@ struct RequestLine {
 impl Reader {
     /// Goes on with `bytes`, which begin with all that was given before.
     pub fn read(&mut self, bytes: &[u8], rules: &Rules) -> Result<Option<HeadInfo>, Refusal> {
-        self.step(bytes, rules).map_err(|fault| self.refusal(fault, bytes))
+        // What lies beyond the limit is never looked at, so that it cannot matter how the bytes were cut.
+        let window = &bytes[..bytes.len().min(rules.bytes)];
+        self.step(window, rules).map_err(|fault| self.refusal(fault, window))
     }
 
     /// `fault`, with what was read of the head in `bytes` so far.
@@ -106,15 +108,15 @@ impl Reader {
         // The request line is not whole or not well-formed: what stands between its first two blanks is still telling.
         let line = bytes.get(self.line..).unwrap_or_default();
         let line = &line[..memchr(b'\n', line).unwrap_or(line.len())];
-        let method = memchr(b' ', line).map(|end| &line[..end]).filter(|word| syntax::token(word) == word.len());
+        let is_method = |word: &&[u8]| word.len() <= METHOD_BYTES && syntax::token(word) == word.len();
+        let method = memchr(b' ', line).map(|end| &line[..end]).filter(is_method);
         let target = method.and_then(|method| line[method.len() + 1..].split(|&byte| byte == b' ').next());
         let target = target.map(<[u8]>::trim_ascii_end);
         Refusal::new(fault, method, target)
     }
 
-    fn step(&mut self, bytes: &[u8], rules: &Rules) -> Result<Option<HeadInfo>, Fault> {
-        // What lies beyond the limit is never looked at, so that it cannot matter how the bytes were cut.
-        let window = &bytes[..bytes.len().min(rules.bytes)];
+    /// `window` is as much of the bytes as the head may have.
+    fn step(&mut self, window: &[u8], rules: &Rules) -> Result<Option<HeadInfo>, Fault> {
         loop {
             let Some(found) = memchr(b'\n', &window[self.searched..]) else {
                 self.searched = window.len();

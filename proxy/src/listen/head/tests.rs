@@ -313,6 +313,7 @@ fn a_refusal_says_what_could_be_read() {
     assert_eq!(refused("GET /\u{e9} HTTP/1.1\r\n"), (some("GET"), some("/\\xc3\\xa9")));
     assert_eq!(refused("GET /a\r\n"), (some("GET"), some("/a")));
     assert_eq!(refused("G\u{1}T / HTTP/1.1\r\n"), (None, None));
+    assert_eq!(refused(&format!("{} / HTTP/1.1\r\n", "M".repeat(33))), (None, None));
     let (_, target) = refused(&format!("GET /{} HTTP/1.1\r\n", "a".repeat(20_000)));
     assert_eq!(target.map(|target| target.len()), Some(256));
 
@@ -372,7 +373,7 @@ fn any_head() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(300000))]
 
     /// However a head is cut into reads, it is judged alike, and what is refused of it reads alike.
     #[test]
