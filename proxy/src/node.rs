@@ -31,6 +31,8 @@ pub struct ListenerSettings {
     pub trusted_hops: Vec<Network>,
     pub encoded_slashes: bool,
     pub redirect_to_https: Option<u16>,
+    /// Header lines.
+    pub headers: usize,
     /// Bounds in bytes.
     pub uri_bytes: u64,
     pub body_bytes: Option<u64>,
@@ -51,6 +53,7 @@ impl ListenerSettings {
             trusted_hops: listener.trusted_hops.clone(),
             encoded_slashes: listener.encoded_slashes.unwrap_or(false),
             redirect_to_https: listener.redirect_to_https,
+            headers: limits.headers().into(),
             uri_bytes: limits.uri_bytes(),
             body_bytes: limits.body_bytes.map(|size| size.0),
             write_timeout: limits.write_timeout(),

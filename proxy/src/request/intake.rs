@@ -21,6 +21,7 @@ pub const MAX_HOPS: usize = 16;
 /// hash and a comparison.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Noted<'a> {
+    pub lines: usize,
     pub content_length: Option<u64>,
     /// The content is gRPC's.
     pub grpc: bool,
@@ -37,6 +38,7 @@ impl<'a> Noted<'a> {
     pub fn of(lines: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut noted = Self::default();
         for (name, value) in lines {
+            noted.lines += 1;
             match name {
                 "via" => noted.hops += forwarded::hops(value),
                 "expect" => noted.expects |= value.eq_ignore_ascii_case(b"100-continue"),
@@ -99,6 +101,10 @@ pub fn check<'a>(node: &Node, exchange: &Exchange, inbound: &Inbound<'a>) -> Res
     };
     if inbound.target.len() as u64 > listener.uri_bytes {
         return Err(Reason::UriTooLong.into());
+    }
+    // HTTP/1 has been held to it by the head reader.
+    if inbound.noted.lines > listener.headers {
+        return Err(Reason::HeaderTooLarge.into());
     }
     let path = match path {
         "*" => Cow::Borrowed("*"),

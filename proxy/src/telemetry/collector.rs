@@ -1,20 +1,23 @@
 //! A scrape: folds the cells of all workers into families of the `prometheus` crate and asks a view for the gauges that
 //! live elsewhere.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
 
 use prometheus::TextEncoder;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use weir_config::names::Name;
 use weir_policy::Reason;
 
-use super::cells::{ADDED, Bounds, Durations, EXCHANGE};
+use super::histogram::{ADDED, Bounds, Durations, EXCHANGE};
 use super::labels::{
     AttemptOutcome, CodeClass, ConnectionRejection, EndpointState, H2Abuse, RateDecision, RetryOutcome, TlsVersion,
 };
 use super::metrics::{Metrics, UPSTREAMS};
 use super::names::{self, Family, Kind};
+use super::route_cells::NOBODY;
+use super::series::Registry;
+use super::upstream_cells::Upstream;
 
 /// What is asked for at each scrape instead of being counted. Nothing here may wait.
 pub trait Gauges {
@@ -60,6 +63,8 @@ impl Metrics {
 
     /// The families that come from cells.
     fn counted(&self) -> Vec<MetricFamily> {
+        // A panic in another scrape has changed nothing.
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let mut families = Vec::new();
         self.collect_routes(&mut families);
         self.collect_upstreams(&mut families);
@@ -72,8 +77,10 @@ impl Metrics {
         let mut requests = Samples::of(names::REQUESTS);
         let mut durations = Samples::of(names::REQUEST_DURATION);
         let mut decisions = Samples::of(names::RATELIMIT_DECISIONS);
+        let mut upstreams = Labels::default();
         for route in self.routes.all() {
             for (upstream, by_reason) in route.cells.requests() {
+                let Some(upstream) = upstreams.of(upstream, &self.upstreams) else { continue };
                 for (reason, by_class) in Reason::ALL.iter().zip(by_reason) {
                     for (class, count) in CodeClass::ALL.iter().zip(by_class).filter(|&(_, count)| count > 0) {
                         requests.counter(&[&route.label, &upstream, class.as_str(), reason.as_str()], count);
@@ -162,6 +169,21 @@ impl Metrics {
     }
 }
 
+/// The labels of upstreams, by the `id` of their cells.
+#[derive(Default)]
+struct Labels(HashMap<u64, Arc<str>>);
+
+impl Labels {
+    fn of(&mut self, id: u64, upstreams: &Registry<Upstream>) -> Option<Arc<str>> {
+        if !self.0.contains_key(&id) {
+            // The first one, or one that came after the last look.
+            self.0 = upstreams.all().iter().map(|upstream| (upstream.id, upstream.label.clone())).collect();
+            self.0.insert(NOBODY, names::NONE.into());
+        }
+        self.0.get(&id).cloned()
+    }
+}
+
 /// The families that come from a view.
 fn gauges(view: &dyn Gauges) -> Vec<MetricFamily> {
     let mut version = Samples::of(names::CONFIG_VERSION);
@@ -243,7 +265,7 @@ impl Samples {
 
     fn histogram(&mut self, labels: &[&str], bounds: &Bounds, sums: &Durations) {
         let mut cumulative = 0;
-        let buckets = bounds.iter().zip(sums.buckets).map(|(&bound, count)| {
+        let buckets = bounds.upper().iter().zip(sums.buckets).map(|(&bound, count)| {
             cumulative += count;
             let mut bucket = Bucket::default();
             bucket.set_upper_bound(seconds(bound));

@@ -35,12 +35,12 @@ impl From<u16> for CodeClass {
     /// 0 and whatever is not a status is [`CodeClass::None`].
     #[inline]
     fn from(status: u16) -> Self {
-        match status {
-            100..200 => Self::Informational,
-            200..300 => Self::Success,
-            300..400 => Self::Redirection,
-            400..500 => Self::ClientError,
-            500..600 => Self::ServerError,
+        match status / 100 {
+            1 => Self::Informational,
+            2 => Self::Success,
+            3 => Self::Redirection,
+            4 => Self::ClientError,
+            5 => Self::ServerError,
             _ => Self::None,
         }
     }

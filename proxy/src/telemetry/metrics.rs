@@ -1,13 +1,15 @@
 //! All that a process counts. Recording costs some nanoseconds: no lock, no look-up by name, no allocation once a name is
 //! known, no cell that two cores write. [`super::collector`] adds the cells up at a scrape.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use weir_config::names::Name;
 
 use super::access_log::AccessLog;
-use super::cells::{Count, EXCHANGE, Histogram, PerWorker};
+use super::cells::{Count, PerWorker};
+use super::histogram::{EXCHANGE, Histogram};
 use super::labels::{ConnectionRejection, H2Abuse, TlsVersion};
 use super::route_cells::{Route, RouteCells};
 use super::series::Registry;
@@ -26,6 +28,8 @@ pub struct Metrics {
     pub(super) listeners: Vec<Arc<ListenerCells>>,
     pub(super) process: PerWorker<Process>,
     access_log: OnceLock<AccessLog>,
+    /// Held by who reads the cells and by who sweeps them.
+    pub(super) reading: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +50,7 @@ impl Metrics {
             listeners: listeners.iter().map(listener).collect(),
             process: PerWorker::default(),
             access_log: OnceLock::new(),
+            reading: Mutex::default(),
         })
     }
 
@@ -78,9 +83,15 @@ impl Metrics {
         let (worker, process) = self.process.mine();
         process.config_apply.record(worker, &EXCHANGE, took);
 
+        self.sweep();
+    }
+
+    /// Makes room. A scrape is not waited for: the next document does it then.
+    fn sweep(&self) {
+        let Ok(_reading) = self.reading.try_lock() else { return };
         self.upstreams.sweep();
         self.routes.sweep();
-        let upstreams = self.upstreams.all();
+        let upstreams: HashSet<u64> = self.upstreams.all().iter().map(|upstream| upstream.id).collect();
         for route in self.routes.all() {
             route.cells.sweep(&upstreams);
         }

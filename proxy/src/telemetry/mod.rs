@@ -9,6 +9,7 @@ pub mod chance;
 mod clock;
 mod collector;
 mod handover;
+mod histogram;
 pub mod json;
 pub mod labels;
 mod line;

@@ -1,26 +1,27 @@
 //! What is counted for a route: requests by upstream, class of status and reason; their durations; the decisions of its
 //! rate limits.
 //!
-//! A worker's block has the durations, a histogram for each class of status that occurred. Requests are counted in
-//! blocks of their own, one for each upstream that answered for the route (a *pair*): few for a route, found by a walk
-//! along a list that only changes when an upstream answers for the first time.
+//! A worker's block has a histogram for each class of status that occurred, and a list of *pairs*: one for each upstream
+//! that was asked for the route, with the requests counted by class and reason. The list is short, only its worker
+//! appends to it, and it is never shortened: a pair whose upstream has no series any more is emptied and used again.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use weir_policy::Reason;
 
-use super::cells::{Apart, Count, Durations, EXCHANGE, Histogram, PerWorker};
+use super::cells::{Apart, Count, PerWorker};
+use super::histogram::{Durations, EXCHANGE, Histogram};
 use super::labels::{CodeClass, RateDecision};
-use super::names;
-use super::series::{Labelled, Series};
-use super::upstream_cells::{Upstream, UpstreamCells};
+use super::series::Series;
+use super::upstream_cells::UpstreamCells;
+use super::worker::worker;
 
-/// Upstreams that have a label of their own beside one route. A split over more, or as many renamed ones since the last
-/// [`Route::sweep`], counts the rest as [`names::OTHER`].
-const UPSTREAMS_OF_A_ROUTE: usize = 32;
+/// Pairs in a list. Where a route has been split over more upstreams than this, or over as many renamed ones since the
+/// last [`Route::sweep`], the rest counts as [`super::names::OTHER`].
+const PAIRS: usize = 32;
 
 const CLASSES: usize = CodeClass::ALL.len();
 const REASONS: usize = Reason::ALL.len();
@@ -34,47 +35,42 @@ pub type RouteCells = Series<Route>;
 #[derive(Debug, Default)]
 pub struct Route {
     workers: PerWorker<Block>,
-    pairs: ArcSwap<Vec<Arc<Pair>>>,
-    /// Held while `pairs` is replaced.
-    changing_pairs: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Block {
     durations: [OnceLock<Box<Apart<Histogram>>>; CLASSES],
     rate: [Count; RateDecision::ALL.len()],
+    pairs: Link,
 }
 
-/// The requests of a route that one upstream answered, or none did.
-#[derive(Debug)]
-struct Pair {
-    upstream: Option<Arc<Labelled<Upstream>>>,
-    workers: PerWorker<Outcomes>,
-}
+type Link = OnceLock<Box<Apart<Pair>>>;
 
-/// Requests by reason and class. Nearly all end with `ok`; the whole matrix is made when one does not.
+/// Requests that one upstream was chosen for, or none. Nearly all end with `ok`; the matrix is made when one does not.
 #[derive(Debug, Default)]
-struct Outcomes {
+struct Pair {
+    /// The `id` of the upstream's cells, [`NOBODY`] or [`FREE`].
+    upstream: AtomicU64,
     ok: [Count; CLASSES],
     others: OnceLock<Box<Apart<[[Count; CLASSES]; REASONS]>>>,
+    next: Link,
 }
+
+/// No upstream was chosen.
+pub(super) const NOBODY: u64 = 0;
+/// May be taken for an upstream.
+const FREE: u64 = u64::MAX;
 
 impl RouteCells {
     /// A request ended. `upstream` is the one that was chosen for it, if it came so far; `status` is what was sent to
     /// the client, 0 if nothing was.
     #[inline]
     pub fn finish(&self, upstream: Option<&UpstreamCells>, status: u16, reason: Reason, duration: Duration) {
-        let route = &self.cells().cells;
+        let worker = worker();
+        let block = self.cells().cells.workers.of(worker);
         let class = CodeClass::from(status) as usize;
-        let (worker, block) = route.workers.mine();
         block.durations[class].get_or_init(Box::default).0.record(worker, &EXCHANGE, duration);
-
-        let pairs = route.pairs.load();
-        let cells = upstream.map(Series::cells);
-        match pairs.iter().find(|pair| pair.is_of(cells)) {
-            Some(pair) => pair.count(class, reason),
-            None => route.pair(upstream).count(class, reason),
-        }
+        block.pair(upstream).count(worker, class, reason);
     }
 
     /// A rate limit of the route decided.
@@ -86,40 +82,14 @@ impl RouteCells {
 }
 
 impl Route {
-    /// The pair of an upstream, made if it is new and there is room, else that of [`names::OTHER`].
-    #[cold]
-    fn pair(&self, upstream: Option<&UpstreamCells>) -> Arc<Pair> {
-        let _changing = self.changing_pairs.lock().unwrap_or_else(PoisonError::into_inner);
-        let pairs = self.pairs.load_full();
-        let cells = match upstream {
-            Some(upstream) if pairs.len() >= UPSTREAMS_OF_A_ROUTE => Some(upstream.other()),
-            upstream => upstream.map(Series::cells),
-        };
-        if let Some(pair) = pairs.iter().find(|pair| pair.is_of(cells)) {
-            return pair.clone();
-        }
-        let new = Arc::new(Pair { upstream: cells.cloned(), workers: PerWorker::default() });
-        self.pairs.store(Arc::new(pairs.iter().cloned().chain([new.clone()]).collect()));
-        new
-    }
-
-    /// Forgets the pairs of upstreams that have no series any more.
-    pub(super) fn sweep(&self, live: &[Arc<Labelled<Upstream>>]) {
-        if self.pairs.load().iter().all(|pair| pair.is_live(live)) {
-            return;
-        }
-        let _changing = self.changing_pairs.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = self.pairs.load().iter().filter(|pair| pair.is_live(live)).cloned().collect();
-        self.pairs.store(Arc::new(kept));
-    }
-
-    /// Requests by the label of their upstream, then by reason and class.
-    pub(super) fn requests(&self) -> BTreeMap<Arc<str>, Matrix> {
+    /// Requests by the `id` of their upstream's cells ([`NOBODY`] where there is none), then by reason and class.
+    pub(super) fn requests(&self) -> BTreeMap<u64, Matrix> {
         let mut requests = BTreeMap::new();
-        for pair in self.pairs.load().iter() {
-            // Two pairs have one label where an upstream lost its series, came back and has not been swept yet.
-            let sums = requests.entry(pair.label()).or_insert([[0; CLASSES]; REASONS]);
-            pair.workers.all().for_each(|outcomes| outcomes.fold(sums));
+        for pair in self.workers.all().flat_map(Block::pairs) {
+            match pair.upstream.load(Ordering::Acquire) {
+                FREE => {}
+                upstream => pair.fold(requests.entry(upstream).or_insert([[0; CLASSES]; REASONS])),
+            }
         }
         requests
     }
@@ -139,38 +109,67 @@ impl Route {
     pub(super) fn decisions(&self, decision: RateDecision) -> u64 {
         self.workers.sum(|block| &block.rate[decision as usize])
     }
+
+    /// Empties the pairs of upstreams other than these, which nobody may hold any more. Not while
+    /// [`requests`](Self::requests) is read: a pair could be counted to the upstream that had it before.
+    pub(super) fn sweep(&self, upstreams: &HashSet<u64>) {
+        for pair in self.workers.all().flat_map(Block::pairs) {
+            let upstream = pair.upstream.load(Ordering::Relaxed);
+            if upstream != NOBODY && upstream != FREE && !upstreams.contains(&upstream) {
+                pair.reset();
+                pair.upstream.store(FREE, Ordering::Release);
+            }
+        }
+    }
+}
+
+impl Block {
+    fn pairs(&self) -> impl Iterator<Item = &Pair> {
+        std::iter::successors(self.pairs.get(), |pair| pair.0.next.get()).map(|pair| &pair.0)
+    }
+
+    /// The pair of an upstream, made if it is new.
+    #[inline]
+    fn pair(&self, upstream: Option<&UpstreamCells>) -> &Pair {
+        let id = upstream.map_or(NOBODY, |upstream| upstream.cells().id);
+        let known = self.pairs().find(|pair| pair.upstream.load(Ordering::Relaxed) == id);
+        known.unwrap_or_else(|| self.new_pair(id, upstream))
+    }
+
+    #[cold]
+    fn new_pair(&self, id: u64, upstream: Option<&UpstreamCells>) -> &Pair {
+        let take = |pair: &&Pair| pair.upstream.compare_exchange(FREE, id, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if let Some(pair) = self.pairs().find(take) {
+            return pair;
+        }
+        let full = self.pairs().count() >= PAIRS;
+        let id = upstream.filter(|_| full).map_or(id, |upstream| upstream.other().id);
+        let mut link = &self.pairs;
+        loop {
+            // At the shared index somebody else may append meanwhile: then his pair is looked at too.
+            let pair = &link.get_or_init(|| Box::new(Apart(Pair::of(id)))).0;
+            if pair.upstream.load(Ordering::Relaxed) == id {
+                return pair;
+            }
+            link = &pair.next;
+        }
+    }
 }
 
 impl Pair {
-    #[inline]
-    fn is_of(&self, upstream: Option<&Arc<Labelled<Upstream>>>) -> bool {
-        match (&self.upstream, upstream) {
-            (Some(own), Some(asked)) => Arc::ptr_eq(own, asked),
-            (None, None) => true,
-            _ => false,
-        }
-    }
-
-    fn is_live(&self, live: &[Arc<Labelled<Upstream>>]) -> bool {
-        self.upstream.is_none() || live.iter().any(|upstream| self.is_of(Some(upstream)))
-    }
-
-    fn label(&self) -> Arc<str> {
-        self.upstream.as_ref().map_or_else(|| names::NONE.into(), |upstream| upstream.label.clone())
+    fn of(upstream: u64) -> Self {
+        Self { upstream: AtomicU64::new(upstream), ..Self::default() }
     }
 
     #[inline]
-    fn count(&self, class: usize, reason: Reason) {
-        let (worker, outcomes) = self.workers.mine();
+    fn count(&self, worker: usize, class: usize, reason: Reason) {
         let counts = match reason {
-            Reason::Ok => &outcomes.ok,
-            reason => &outcomes.others.get_or_init(Box::default).0[reason as usize],
+            Reason::Ok => &self.ok,
+            reason => &self.others.get_or_init(Box::default).0[reason as usize],
         };
         counts[class].add(worker, 1);
     }
-}
 
-impl Outcomes {
     fn fold(&self, sums: &mut Matrix) {
         let add = |sums: &mut [u64; CLASSES], counts: &[Count; CLASSES]| {
             for (sum, count) in sums.iter_mut().zip(counts) {
@@ -181,5 +180,10 @@ impl Outcomes {
         if let Some(others) = self.others.get() {
             sums.iter_mut().zip(&others.0).for_each(|(sums, counts)| add(sums, counts));
         }
+    }
+
+    fn reset(&self) {
+        let others = self.others.get().into_iter().flat_map(|others| others.0.iter().flatten());
+        self.ok.iter().chain(others).for_each(Count::reset);
     }
 }

@@ -7,7 +7,7 @@
 //! ([`Registry::sweep`]).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use weir_config::names::Name;
@@ -16,18 +16,18 @@ use super::names;
 
 /// A bounded number of places.
 #[derive(Debug)]
-pub(super) struct Places {
+struct Places {
     taken: AtomicUsize,
     bound: usize,
 }
 
 impl Places {
-    pub(super) fn new(bound: usize) -> Arc<Self> {
+    fn new(bound: usize) -> Arc<Self> {
         Arc::new(Self { taken: AtomicUsize::new(0), bound })
     }
 
     /// A place, given back by drop. None when all are taken.
-    pub(super) fn take(self: &Arc<Self>) -> Option<Place> {
+    fn take(self: &Arc<Self>) -> Option<Place> {
         let more = |taken| (taken < self.bound).then_some(taken + 1);
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Place(self.clone()))
     }
@@ -39,7 +39,7 @@ impl Places {
 }
 
 #[derive(Debug)]
-pub(super) struct Place(Arc<Places>);
+struct Place(Arc<Places>);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -50,10 +50,20 @@ impl Drop for Place {
 /// The cells of one name.
 #[derive(Debug)]
 pub(super) struct Labelled<C> {
+    /// No other cells of this process have, had or will have it. Never 0 nor `u64::MAX`.
+    pub(super) id: u64,
     /// The label's value: the name, or [`names::OTHER`].
     pub(super) label: Arc<str>,
     pub(super) cells: C,
     _place: Option<Place>,
+}
+
+impl<C: Default> Labelled<C> {
+    fn new(label: &str, place: Option<Place>) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { id, label: label.into(), cells: C::default(), _place: place })
+    }
 }
 
 /// The handle of a name, kept by what is compiled from the document.
@@ -71,10 +81,7 @@ impl<C: Default> Series<C> {
     #[inline]
     pub(super) fn cells(&self) -> &Arc<Labelled<C>> {
         self.cells.get_or_init(|| match self.places.take() {
-            Some(place) => {
-                let label = self.name.as_ref().map_or(names::NONE, Name::as_str).into();
-                Arc::new(Labelled { label, cells: C::default(), _place: Some(place) })
-            }
+            Some(place) => Labelled::new(self.name.as_ref().map_or(names::NONE, Name::as_str), Some(place)),
             None => self.other.clone(),
         })
     }
@@ -102,13 +109,9 @@ pub(super) struct Registry<C> {
 impl<C: Default> Registry<C> {
     /// At most `bound` names have cells of their own.
     pub(super) fn new(bound: usize) -> Self {
-        let shared = |label: &str| Arc::new(Labelled { label: label.into(), cells: C::default(), _place: None });
-        Self {
-            series: Mutex::default(),
-            places: Places::new(bound),
-            other: shared(names::OTHER),
-            nameless: shared(names::NONE),
-        }
+        let other = Labelled::new(names::OTHER, None);
+        let nameless = Labelled::new(names::NONE, None);
+        Self { series: Mutex::default(), places: Places::new(bound), other, nameless }
     }
 
     /// The handle for what has no name, labelled [`names::NONE`].
@@ -136,8 +139,8 @@ impl<C: Default> Registry<C> {
         series.entry(name.clone()).or_insert(Arc::new(new)).clone()
     }
 
-    /// All cells that there are, ordered by label; those of [`names::OTHER`] and of [`names::NONE`]
-    /// are always among them.
+    /// All cells that there are, ordered by label; those of [`names::OTHER`] and of [`names::NONE`] are always among
+    /// them.
     pub(super) fn all(&self) -> Vec<Arc<Labelled<C>>> {
         let mut all = vec![self.other.clone(), self.nameless.clone()];
         all.extend(
@@ -147,11 +150,15 @@ impl<C: Default> Registry<C> {
         all
     }
 
-    /// Forgets names that nobody holds: those without cells at once, those with cells when places are scarce.
+    /// Forgets names that nobody holds: those without cells at once, those with cells when places are scarce. What their
+    /// last holders recorded is seen by the caller.
     pub(super) fn sweep(&self) {
         let scarce = self.places.are_scarce();
-        // A handle that only the registry has: nobody can take another one, because we have the lock.
-        self.lock().retain(|_, series| Arc::strong_count(series) > 1 || (series.has_place() && !scarce));
+        self.lock().retain(|_, series| {
+            // Nobody can take another handle, because we have the lock.
+            let held = Arc::get_mut(series).is_none();
+            held || (series.has_place() && !scarce)
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Name, Arc<Series<C>>>> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::cells::{ADDED, Count, EXCHANGE, Histogram, PerWorker};
+use super::cells::{Count, PerWorker};
+use super::histogram::{ADDED, EXCHANGE, Histogram};
 use super::labels::{AttemptOutcome, RetryOutcome};
 use super::series::Series;
 

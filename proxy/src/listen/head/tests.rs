@@ -327,40 +327,15 @@ fn a_refusal_says_what_could_be_read() {
 /// Parts that heads are made of, good and bad, so that random heads are wrong in few places at a time.
 fn any_head() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
-        "GET ",
-        "POST ",
-        "OPTIONS ",
-        "PRI ",
-        "/",
-        "/a/../b?c",
-        "*",
-        "http://a",
-        " HTTP/1.1",
-        " HTTP/1.0",
-        " HTTP/2.0",
-        "\r\n",
-        "\r\n",
-        "\r\n",
-        "\n",
-        "\r",
-        "Host: a",
-        "Host: b:80",
-        "Host:",
-        "Content-Length: 5",
-        "Content-Length: 05",
-        "Transfer-Encoding: chunked",
-        "X: y",
-        "X : y",
-        " folded",
-        "\t",
-        "\0",
-        "\u{e9}",
-        ":",
-        "#",
-        "aaaaaaaaaaaaaaaa",
+        "GET ", "POST ", "OPTIONS ", "PRI ", "/", "/a/../b?c", "*", "http://a", " HTTP/1.1", " HTTP/1.0", " HTTP/2.0",
+        "\r\n", "\n", "\r", "Host: a", "Host: b:80", "Host:", "Content-Length: 05", " folded", "\t", "\0", "\u{e9}", ":",
+        "#", "aaaaaaaaaaaaaaaa", "X : y",
+        // Whole lines, so that many heads are good.
+        "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "X: y\r\n", "X-Y:\t\u{e9} z \r\n", "Accept:*/*\r\n",
+        "X: y\r\n", "X-Y:\t\u{e9} z \r\n", "Accept:*/*\r\n", "Content-Length: 7\r\n",
     ]);
     let good = "GET / HTTP/1.1\r\nHost: a\r\n";
-    (prop::bool::ANY, prop::collection::vec(piece, 0..14), prop::collection::vec(any::<u8>(), 0..4)).prop_map(
+    (prop::bool::ANY, prop::collection::vec(piece, 0..10), prop::collection::vec(any::<u8>(), 0..2)).prop_map(
         move |(start_well, pieces, noise)| {
             let mut head = if start_well { good.to_owned() } else { String::new() };
             head.extend(pieces);
@@ -373,7 +348,7 @@ fn any_head() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     /// However a head is cut into reads, it is judged alike, and what is refused of it reads alike.
     #[test]
@@ -459,4 +434,15 @@ fn one_byte_at_a_time_is_read_in_linear_time() {
         }
         assert!(matches!(reader.read(&head, &rules), Ok(Some(_))));
     }
+}
+#[test]
+fn zz_count() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut ok, mut body) = (0, 0);
+    for _ in 0..10000 {
+        let head = any_head().new_tree(&mut runner).unwrap().current();
+        if let Ok(Some(info)) = read(&head, &RULES) { ok += 1; if info.body != Body::None { body += 1 } }
+    }
+    panic!("{ok} {body}");
 }
