@@ -408,7 +408,10 @@ async fn leaves(upstream: Upstream, protocol: &str) -> Claim {
                 client.write(request.bytes()).await?;
                 upstream.received(count).await?;
                 if path == "/after-head" {
+                    // Goes with a FIN, which may also mean that it still listens: that takes the proxy a while.
                     client.head("GET").await?;
+                } else {
+                    client.reader.io.reset_on_close();
                 }
             }
         }
