@@ -67,12 +67,12 @@ fn recording(criterion: &mut Criterion) {
 fn scrape(criterion: &mut Criterion) {
     let metrics = Metrics::new(&[]);
     let upstream = metrics.upstream(&"search".parse().expect("a name"));
-    let routes: Vec<_> =
-        (0..ROUTES).map(|n| metrics.route(&format!("route-{n}").parse().expect("a name"))).collect();
+    let routes: Vec<_> = (0..ROUTES).map(|n| metrics.route(&format!("route-{n}").parse().expect("a name"))).collect();
     for route in &routes {
         route.finish(Some(&upstream), 200, Reason::Ok, Duration::from_millis(3));
     }
-    criterion.bench_function("metrics/scrape of 5,000 active routes", |bencher| bencher.iter(|| metrics.gather(&Still)));
+    criterion
+        .bench_function("metrics/scrape of 5,000 active routes", |bencher| bencher.iter(|| metrics.gather(&Still)));
 }
 
 fn log_line(criterion: &mut Criterion) {

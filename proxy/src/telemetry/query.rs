@@ -30,18 +30,22 @@ const SECRET: &[&str] = &[
 /// What stands instead of a secret.
 const REDACTED: &[u8] = b"REDACTED";
 
-/// Longest part of a parameter's name that is looked at. A longer one is no name of ours.
-const NAME: usize = 64;
-
 /// Parameters whose values never appear.
 #[derive(Debug)]
-pub struct Secrets(Vec<Vec<u8>>);
+pub struct Secrets {
+    /// Folded.
+    names: Vec<Vec<u8>>,
+    /// Bit `n`: there is a name of length `n`; the last bit: of that length or longer.
+    lengths: u64,
+}
 
 impl Secrets {
     /// The built-in ones and these.
     pub fn new(more: &[String]) -> Self {
         let names = SECRET.iter().copied().chain(more.iter().map(String::as_str));
-        Self(names.map(|name| name.bytes().filter_map(folded).collect()).collect())
+        let names: Vec<Vec<u8>> = names.map(|name| name.bytes().filter_map(folded).collect()).collect();
+        let lengths = names.iter().fold(0, |lengths, name| lengths | length_bit(name));
+        Self { names, lengths }
     }
 
     /// Writes a query (what follows `?`) as the inside of a JSON string.
@@ -65,13 +69,27 @@ impl Secrets {
 
     /// Whether a name, as it stands in the query, or a part of one like `user[password]`, is a secret's.
     fn is_secret(&self, name: &[u8]) -> bool {
-        let decoded: SmallVec<[u8; NAME]> = Decoded(name).collect();
-        decoded.split(|byte| matches!(byte, b'[' | b']' | b'.')).any(|part| {
-            let mut folded = SmallVec::<[u8; NAME]>::new();
-            folded.extend(part.iter().copied().filter_map(self::folded).take(NAME + 1));
-            self.0.iter().any(|secret| **secret == *folded)
-        })
+        let mut part = SmallVec::<[u8; 64]>::new();
+        for byte in Decoded(name) {
+            if matches!(byte, b'[' | b']' | b'.') {
+                if self.has(&part) {
+                    return true;
+                }
+                part.clear();
+            } else if let Some(byte) = folded(byte) {
+                part.push(byte);
+            }
+        }
+        self.has(&part)
     }
+
+    fn has(&self, folded: &[u8]) -> bool {
+        self.lengths & length_bit(folded) != 0 && self.names.iter().any(|name| name == folded)
+    }
+}
+
+fn length_bit(name: &[u8]) -> u64 {
+    1 << name.len().min(63)
 }
 
 /// Lower case; none for what is left out of a comparison.
@@ -104,7 +122,7 @@ mod tests {
 
     fn redacted(query: &str) -> String {
         let mut out = Vec::new();
-        Secrets::new(&["session-id".to_owned()]).write(&mut out, query.as_bytes());
+        Secrets::new(&["session-id".to_owned(), "long".repeat(50)]).write(&mut out, query.as_bytes());
         String::from_utf8(out).unwrap()
     }
 
@@ -122,6 +140,7 @@ mod tests {
             ),
             ("%74oken=abc&t%6Fken=", "%74oken=REDACTED&t%6Fken=REDACTED"),
             ("session_id=1&SESSION-ID=2", "session_id=REDACTED&SESSION-ID=REDACTED"),
+            (&format!("{0}=1&{0}{0}=2", "long".repeat(50)), &format!("{0}=REDACTED&{0}{0}=2", "long".repeat(50))),
             ("tokens=1&keyboard=2&encode=3", "tokens=1&keyboard=2&encode=3"),
             ("token", "token"),
             ("", ""),

@@ -124,6 +124,7 @@ impl Route {
 }
 
 impl Block {
+    #[inline]
     fn pairs(&self) -> impl Iterator<Item = &Pair> {
         std::iter::successors(self.pairs.get(), |pair| pair.0.next.get()).map(|pair| &pair.0)
     }
