@@ -32,6 +32,11 @@ pub fn run(config: &Path, mesh: Option<PathBuf>) -> anyhow::Result<()> {
     let bootstrap = read_bootstrap(config)?;
     let base = config.parent().map(Path::to_path_buf).unwrap_or_default();
     let log_level = logs::start().context("cannot start the process log")?;
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(message, place, thread = std::thread::current().name(), "panic");
+    }));
     // Both sides' TLS comes from the process's provider; this one alone has X25519MLKEM768.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         bail!("a TLS provider is installed already");
