@@ -16,6 +16,7 @@ pub mod message;
 pub mod metrics;
 pub mod process;
 pub mod proxy;
+pub mod python;
 pub mod setup;
 pub mod tools;
 pub mod upstream;
