@@ -24,7 +24,7 @@ use crate::telemetry::{Gauges, Metrics};
 
 /// What the servers show of the process, and what they may ask of it. Called from threads that may block.
 pub trait View: Gauges + Send + Sync + 'static {
-    /// The table that serves.
+    /// The table that serves, and the document that was refused since, if one was.
     fn table(&self) -> Value;
     /// Upstreams with their endpoints and state.
     fn upstreams_json(&self) -> Value;

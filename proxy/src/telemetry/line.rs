@@ -59,7 +59,8 @@ pub struct Line<'a> {
     /// Version of the mesh document that decided.
     pub version: u64,
     pub driver: Driver,
-    /// What `log_fields` filters added: names from the document, values from the request. Of one name the last counts.
+    /// What `log_fields` filters added: names from the document, which are none of ours, and values from the request. Of
+    /// one name the last counts.
     pub fields: &'a [(&'a str, &'a [u8])],
 }
 
@@ -146,7 +147,7 @@ impl Line<'_> {
             if self.fields[at + 1..].iter().any(|(later, _)| later == name) {
                 continue;
             }
-            put(out, field::EXTRA);
+            put(out, field::ADDED);
             json::escaped(out, name.as_bytes());
             put(out, "\":\"");
             value_from_outside(out, value);

@@ -127,8 +127,8 @@ pub mod field {
     pub const VERSION: &str = key!(number "labels.version");
     pub const DRIVER: &str = key!(string "labels.driver");
     pub const LISTENER: &str = key!(string "labels.listener");
-    /// Before the name of a field that a `log_fields` filter added: a prefix, so that no such name is one of ours.
-    pub const EXTRA: &str = ",\"labels.field_";
+    /// Before the name of a field that a `log_fields` filter added. The filter takes no name from above.
+    pub const ADDED: &str = ",\"";
 
     // Of the process log ([`super::super::logs`]), after its time.
     pub const LEVEL: &str = key!(string "log.level");

@@ -92,7 +92,7 @@ fn a_line_says_everything_in_ecs_names() {
         tenant: Some("acme"),
         reason: Reason::UpstreamReset,
         attempts: 2,
-        fields: &[("user-agent", b"old"), ("x", b"1"), ("user-agent", b"curl/8 \"x\"")],
+        fields: &[("user_agent.original", b"old"), ("labels.lang", b"en"), ("user_agent.original", b"curl/8 \"x\"")],
         ..line(b"/v1/search")
     };
     let expected = json!({
@@ -126,8 +126,8 @@ fn a_line_says_everything_in_ecs_names() {
         "labels.attempts": 2,
         "labels.version": 17,
         "labels.driver": "pingora",
-        "labels.field_x": "1",
-        "labels.field_user-agent": "curl/8 \"x\"",
+        "labels.lang": "en",
+        "user_agent.original": "curl/8 \"x\"",
     });
     assert_eq!(logged(&full), expected);
 }
