@@ -24,11 +24,11 @@ async fn live() -> Json<Value> {
     Json(json!({ "live": true }))
 }
 
-async fn ready(State(view): State<Arc<dyn View>>) -> (StatusCode, Json<Value>) {
-    match view.ready() {
+async fn ready(State(view): State<Arc<dyn View>>) -> Result<(StatusCode, Json<Value>), Problem> {
+    Ok(match off_thread(move || view.ready()).await? {
         Ok(()) => (StatusCode::OK, Json(json!({ "ready": true }))),
         Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "missing": missing }))),
-    }
+    })
 }
 
 async fn health(State(view): State<Arc<dyn View>>) -> Result<(StatusCode, Json<Value>), Problem> {

@@ -121,9 +121,9 @@ async fn set_level(State(admin): State<Admin>, body: Bytes) -> Result<Page, Prob
     Ok(Page(json!({ "level": wanted.level })))
 }
 
-async fn drain(State(admin): State<Admin>) -> (StatusCode, Page) {
-    admin.view.drain();
-    (StatusCode::ACCEPTED, Page(json!({ "draining": true })))
+async fn drain(State(admin): State<Admin>) -> Result<(StatusCode, Page), Problem> {
+    off_thread(move || admin.view.drain()).await?;
+    Ok((StatusCode::ACCEPTED, Page(json!({ "draining": true }))))
 }
 
 #[cfg(test)]
