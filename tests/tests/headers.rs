@@ -245,6 +245,17 @@ async fn cookies_of_http2_are_one_line_for_http1() -> Claim {
 }
 
 #[tokio::test]
+async fn te_trailers_reaches_an_http2_upstream() -> Claim {
+    // gRPC servers refuse a call without it.
+    let upstream = Upstream::h2("a").await?;
+    let mesh = format!("{}protocol = 'h2'\n", upstream.mesh());
+    let proxy = Setup::new(mesh)?.listener("edge", "default = true\nh2c = true")?.start().await?;
+    let request = Request::get("/").header("te", "trailers");
+    assert_eq!(proxy.h2().await?.send(&request).await?.echo()?.all("te"), ["trailers"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn everything_else_passes_as_it_came() -> Claim {
     let (proxy, _upstream) = edge("").await?;
     let request = Request::get("/")

@@ -125,19 +125,17 @@ impl Open {
     /// The next piece of the body, or `None` at its end; then the trailers are in `response`.
     pub async fn chunk(&mut self, response: &mut Response) -> anyhow::Result<Option<Bytes>> {
         let recv = self.recv.as_mut().context("no head yet")?;
-        match patiently("a piece of a body", recv.data()).await? {
-            Some(data) => {
-                let data = data?;
-                recv.flow_control().release_capacity(data.len())?;
-                Ok(Some(data))
-            }
-            None => {
-                if let Some(trailers) = patiently("trailers", recv.trailers()).await?? {
-                    response.trailers = lines(&trailers);
-                }
-                Ok(None)
+        while let Some(data) = patiently("a piece of a body", recv.data()).await? {
+            let data = data?;
+            recv.flow_control().release_capacity(data.len())?;
+            if !data.is_empty() {
+                return Ok(Some(data)); // An empty frame is no piece, only a way to say that the body is over.
             }
         }
+        if let Some(trailers) = patiently("trailers", recv.trailers()).await?? {
+            response.trailers = lines(&trailers);
+        }
+        Ok(None)
     }
 
     /// The rest of the exchange.
