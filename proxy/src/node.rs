@@ -9,6 +9,7 @@ use weir_config::names::Name;
 
 use crate::generation::Current;
 use crate::listen::ListenerIndex;
+use crate::source::Refusals;
 use crate::telemetry::AccessLog;
 use crate::telemetry::Metrics;
 use crate::telemetry::RouteCells;
@@ -17,6 +18,7 @@ use crate::telemetry::RouteCells;
 pub struct Node {
     pub started: Instant,
     pub current: Current,
+    pub refusals: Refusals,
     pub metrics: Arc<Metrics>,
     pub access_log: AccessLog,
     /// Where requests without a rule are counted.
@@ -75,6 +77,7 @@ impl Node {
         Arc::new(Self {
             started: Instant::now(),
             current: Current::new(base, served, metrics.clone()),
+            refusals: Refusals::default(),
             no_route: metrics.no_route(),
             metrics,
             access_log,

@@ -65,6 +65,7 @@ impl View for ProcessView {
             "digest": generation.digest,
             "rules": generation.table.rules().len(),
             "document": generation.mesh,
+            "refused": self.node.refusals.last().as_deref(),
         })
     }
 

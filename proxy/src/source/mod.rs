@@ -2,15 +2,18 @@
 
 pub mod file;
 pub mod last_good;
+mod refusals;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::Value;
 use weir_config::mesh::Mesh;
 use weir_config::problem::{Problem, Problems};
 use weir_config::{diff, placed};
 
+pub use self::refusals::{Refusals, Refused};
 use crate::node::Node;
 
 /// A document that cannot serve.
@@ -20,13 +23,22 @@ pub enum SourceError {
     Unreadable { file: String, source: std::io::Error },
     #[error("the mesh document {file} is empty; to serve nothing on purpose, write `routes = {{}}`")]
     Empty { file: String },
-    /// The whole report: each problem with its line.
+    /// The whole report, each problem with its line, for people and as JSON; and the digest, where it is a document.
     #[error("{report}")]
-    Refused { report: String, problems: Vec<Problem> },
+    Refused { report: String, digest: Option<String>, problems: Value },
 }
 
 /// Reads a document and lets it take over. On an error the one that serves serves on.
 pub async fn apply(node: &Arc<Node>, file: &Path, state: &Path) -> Result<(), SourceError> {
+    let applied = read_and_apply(node, file, state).await;
+    match &applied {
+        Ok(()) => node.refusals.clear(),
+        Err(error) => node.refusals.note(file.display().to_string(), error),
+    }
+    applied
+}
+
+async fn read_and_apply(node: &Arc<Node>, file: &Path, state: &Path) -> Result<(), SourceError> {
     let since = Instant::now();
     let name = file.display().to_string();
     let text = tokio::fs::read_to_string(file)
@@ -39,19 +51,21 @@ pub async fn apply(node: &Arc<Node>, file: &Path, state: &Path) -> Result<(), So
     }
     let before = node.current.load();
     let parsed = Mesh::parse(&name, &text);
-    let refused = |problems: Vec<Problem>| {
-        let report = Problems::new(&name, &text, &problems).to_string();
-        SourceError::Refused { report, problems }
+    let refused = |digest: Option<String>, problems: Vec<Problem>| {
+        let problems = Problems::new(&name, &text, &problems);
+        SourceError::Refused { report: problems.to_string(), digest, problems: problems.json() }
     };
     let Some(mesh) = parsed.value else {
         node.metrics.config_rejected();
-        return Err(refused(parsed.problems));
+        return Err(refused(None, parsed.problems));
     };
+    let digest = mesh.digest();
     let applied = match node.current.apply(mesh, since).await {
         Ok(applied) => applied,
-        Err(problems) => return Err(refused(placed(problems, &parsed.node))),
+        Err(problems) => return Err(refused(Some(digest), placed(problems, &parsed.node))),
     };
     if applied.unchanged {
+        tracing::debug!(document = %name, version = before.version, "document unchanged");
         return Ok(());
     }
     let next = &applied.generation;

@@ -204,7 +204,7 @@ fn shown(log: &Path) -> Vec<String> {
 }
 
 /// The lines at the end of a log, the first of them perhaps in part; empty where it cannot be read.
-pub fn tail(log: &Path) -> Vec<String> {
+fn tail(log: &Path) -> Vec<String> {
     let read = || {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();

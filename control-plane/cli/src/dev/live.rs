@@ -1,5 +1,5 @@
-//! Follows the mesh document while the proxy serves: each save is checked, what it changes is said, and that it is live
-//! is said only when the proxy says so.
+//! Follows the mesh document while the proxy serves: each save is checked, what it changes is said, and that it is live,
+//! or that the proxy refuses what looked good here, is said only when the proxy says so.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -11,7 +11,7 @@ use weir_config::diff::diff;
 use super::PROXY;
 use super::folder::Folder;
 use super::mesh::{Good, MeshFile};
-use super::proxy::{Proxy, Served, last_refusal};
+use super::proxy::{Proxy, Refused, Served};
 use super::tell::{Event, Teller};
 use super::watch::Watch;
 use crate::failure::Result;
@@ -30,7 +30,10 @@ pub async fn follow(
     folder: &Folder,
     teller: &mut Teller,
 ) -> Result<Infallible> {
+    let log = folder.log(PROXY);
     let mut awaited: Option<Awaited> = None;
+    // The number of the refusal that was told last.
+    let mut told = 0;
     loop {
         tokio::select! {
             saved = watch.saved() => match saved.map(|text| mesh.saved(text)) {
@@ -49,16 +52,16 @@ pub async fn follow(
                     }
                 }
             },
-            served = taken(awaited.as_mut(), proxy) => match (served, awaited.take()) {
-                (Some(served), Some(taken)) => {
+            said = verdict(awaited.as_mut(), told, proxy) => match (said, awaited.take()) {
+                (Verdict::Live(served), Some(taken)) => {
                     live = taken.good;
                     teller.tell(&Event::Live(&served))?;
                 }
-                _ => {
-                    let log = folder.log(PROXY);
-                    let says = last_refusal(&log);
-                    teller.tell(&Event::Untaken { mesh: &mesh.path, says: says.as_deref(), log: &log })?;
+                (Verdict::Refused(refused), _) => {
+                    told = refused.number;
+                    teller.tell(&Event::untaken(&mesh.path, Some(&refused), &log))?;
                 }
+                _ => teller.tell(&Event::untaken(&mesh.path, None, &log))?,
             },
         }
     }
@@ -79,16 +82,30 @@ impl Awaited {
     }
 }
 
-/// Waits until the proxy serves what is awaited; None when it took too long. Waits for ever when nothing is awaited.
-/// Nothing is lost when it is dropped and called again.
-async fn taken(awaited: Option<&mut Awaited>, proxy: &Proxy) -> Option<Served> {
+/// What became of a document that the proxy should take.
+enum Verdict {
+    Live(Served),
+    Refused(Refused),
+    /// The proxy says neither in the time that it should need.
+    None,
+}
+
+/// Waits until the proxy serves what is awaited, or refuses it with a number above `told`. Waits for ever when nothing is
+/// awaited. Nothing is lost when it is dropped and called again.
+async fn verdict(awaited: Option<&mut Awaited>, told: u64, proxy: &Proxy) -> Verdict {
     let Some(awaited) = awaited else { return pending().await };
     while awaited.ask_at < awaited.until {
         sleep_until(awaited.ask_at).await;
-        if let Some(served) = proxy.served().await.filter(|served| served.digest == awaited.digest) {
-            return Some(served);
+        if let Some(state) = proxy.state().await {
+            if state.served.digest == awaited.digest {
+                return Verdict::Live(state.served);
+            }
+            let new = |refused: &Refused| refused.number > told && refused.digest.as_ref() == Some(&awaited.digest);
+            if let Some(refused) = state.refused.filter(new) {
+                return Verdict::Refused(refused);
+            }
         }
         awaited.ask_at = Instant::now() + ASK;
     }
-    None
+    Verdict::None
 }

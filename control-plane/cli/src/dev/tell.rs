@@ -10,7 +10,7 @@ use weir_config::problem::Problem;
 
 use super::children::{Addresses, Progress};
 use super::mesh::Good;
-use super::proxy::Served;
+use super::proxy::{Refused, Served};
 use super::spinner::Spinner;
 use crate::command::diff::write_changes;
 use crate::document::{Refusal, Source, problems_json, write_problems};
@@ -75,10 +75,13 @@ pub enum Event<'a> {
         mesh: &'a Path,
         problems: serde_json::Value,
     },
-    /// The proxy has not taken a good document in the time that it should need.
+    /// The proxy refuses a document that was good here, or has not taken it in the time that it should need.
     Untaken {
         mesh: &'a Path,
-        says: Option<&'a str>,
+        /// Why it refuses; None when it says nothing.
+        problems: Option<&'a serde_json::Value>,
+        #[serde(skip)]
+        report: Option<&'a str>,
         log: &'a Path,
     },
     /// The document is gone.
@@ -88,6 +91,14 @@ pub enum Event<'a> {
     /// The children are being ended.
     Ending,
     Ended,
+}
+
+impl<'a> Event<'a> {
+    /// `log` is the proxy's.
+    pub fn untaken(mesh: &'a Path, refused: Option<&'a Refused>, log: &'a Path) -> Self {
+        let (problems, report) = (refused.map(|refused| &refused.problems), refused.map(|refused| &*refused.report));
+        Self::Untaken { mesh, problems, report, log }
+    }
 }
 
 /// Says events as they happen.
@@ -178,11 +189,17 @@ impl Teller {
             Event::Refused { mesh, .. } => {
                 writeln!(out, "{BAD}Refused{BAD:#}: the last good {} serves on.", mesh.display())
             }
-            Event::Untaken { mesh, says, log } => {
+            Event::Untaken { mesh, report, log, .. } => {
                 let mesh = mesh.display();
-                writeln!(out, "{BAD}Not live{BAD:#}: the proxy has not taken {mesh}; the last good one serves on.")?;
-                if let Some(says) = says {
-                    writeln!(out, "{}", says.trim_end())?;
+                match report {
+                    Some(report) => {
+                        writeln!(out, "\n{}\n", report.trim_end())?;
+                        writeln!(out, "{BAD}Not live{BAD:#}: the proxy refuses {mesh}; the last good one serves on.")?;
+                    }
+                    None => {
+                        let silent = format_args!("the proxy has not taken {mesh}; the last good one serves on.");
+                        writeln!(out, "{BAD}Not live{BAD:#}: {silent}")?;
+                    }
                 }
                 writeln!(
                     out,

@@ -46,8 +46,8 @@ const BROKEN: &str = "#!/bin/sh\necho looks bad\necho cannot serve >&2\nexit 3\n
 struct Workshop {
     folder: tempfile::TempDir,
     admin: SocketAddr,
-    /// The digest that the stand-in for the proxy says it serves.
-    serves: Arc<Mutex<String>>,
+    /// What the stand-in for the proxy says of its documents: `GET /table`.
+    table: Arc<Mutex<Value>>,
 }
 
 impl Workshop {
@@ -57,10 +57,10 @@ impl Workshop {
         fs::hard_link(env!("CARGO_BIN_EXE_weir"), folder.path().join("weir")).expect("linked");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let admin = listener.local_addr().expect("bound");
-        let serves = Arc::new(Mutex::new(String::new()));
-        let digest = serves.clone();
-        std::thread::spawn(move || listener.incoming().flatten().try_for_each(|stream| answer(stream, &digest)));
-        let workshop = Self { folder, admin, serves };
+        let table = Arc::new(Mutex::new(json!({ "version": 1, "digest": "", "refused": null })));
+        let told = table.clone();
+        std::thread::spawn(move || listener.incoming().flatten().try_for_each(|stream| answer(stream, &told)));
+        let workshop = Self { folder, admin, table };
         assert!(Command::new("mkfifo").arg(workshop.path("alive")).status().expect("mkfifo is there").success());
         workshop.program("weir-proxy", PROXY).program("research", RESEARCH).mesh(&mesh(endpoint(), "search"))
     }
@@ -78,6 +78,11 @@ impl Workshop {
     fn mesh(self, text: &str) -> Self {
         fs::write(self.path("mesh.toml"), text).expect("written");
         self
+    }
+
+    /// Has the stand-in for the proxy say this of its documents.
+    fn says(&self, table: Value) {
+        *self.table.lock().expect("not poisoned") = table;
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -119,13 +124,13 @@ impl Workshop {
 }
 
 /// Answers one `GET /table`.
-fn answer(mut stream: std::net::TcpStream, digest: &Mutex<String>) -> std::io::Result<()> {
+fn answer(mut stream: std::net::TcpStream, table: &Mutex<Value>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     while reader.read_line(&mut line)? > 2 {
         line.clear();
     }
-    let body = json!({ "version": 2, "digest": *digest.lock().expect("not poisoned") }).to_string();
+    let body = table.lock().expect("not poisoned").to_string();
     write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
 }
 
@@ -239,8 +244,34 @@ fn a_good_save_is_live_when_the_proxy_says_so() {
     let workshop = workshop.mesh(&mesh(endpoint, "find"));
     let changed = dev.until("changed");
     assert!(changed["changes"][0]["sentence"].is_string(), "{changed}");
-    *workshop.serves.lock().expect("not poisoned") = changed["digest"].as_str().expect("a digest").to_owned();
+    workshop.says(json!({ "version": 2, "digest": changed["digest"] }));
     assert_eq!(dev.until("live")["version"], 2);
+    dev.interrupt();
+}
+
+#[test]
+fn a_good_save_that_the_proxy_refuses_is_told_with_its_reasons_once_for_each_refusal() {
+    let endpoint = endpoint();
+    let workshop = Workshop::new().mesh(&mesh(endpoint, "search"));
+    let (mut dev, _) = workshop.up();
+    let refusal = |number: u64, digest: &Value, message: &str| {
+        let refused = json!({
+            "number": number, "document": "mesh.toml", "digest": digest,
+            "problems": [{ "message": message }], "report": message,
+        });
+        json!({ "version": 1, "digest": "", "refused": refused })
+    };
+    workshop.says(refusal(1, &json!("of another document"), "not this one"));
+    let workshop = workshop.mesh(&mesh(endpoint, "find"));
+    let digest = dev.until("changed")["digest"].clone();
+    workshop.says(refusal(2, &digest, "no such file"));
+    assert_eq!(dev.until("untaken")["problems"][0]["message"], "no such file");
+
+    // The same document again: what was told before is no answer to this.
+    let workshop = workshop.mesh(&format!("# Again.\n{}", mesh(endpoint, "find")));
+    dev.until("changed");
+    workshop.says(refusal(3, &digest, "still no such file"));
+    assert_eq!(dev.until("untaken")["problems"][0]["message"], "still no such file");
     dev.interrupt();
 }
 
