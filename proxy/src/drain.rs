@@ -26,19 +26,31 @@ impl Patience {
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Heard, so that it does not end the process, which is what it does to one that does not listen. It is the sign to
+    /// hand over to a successor, and there is none.
+    quit: Signal,
 }
 
 impl Signals {
     pub fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+        })
     }
 
     /// Waits to be asked, by a signal or by `drain`.
     pub async fn asked(&mut self, patience: Patience, drain: &mut watch::Receiver<bool>) -> Patience {
-        tokio::select! {
-            _ = self.terminate.recv() => patience,
-            _ = self.interrupt.recv() => Patience::SHORT,
-            Ok(_) = drain.wait_for(|asked| *asked) => patience,
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return patience,
+                _ = self.interrupt.recv() => return Patience::SHORT,
+                Ok(_) = drain.wait_for(|asked| *asked) => return patience,
+                _ = self.quit.recv() => {
+                    tracing::warn!("SIGQUIT ignored: no successor is ready; SIGTERM drains, SIGINT leaves at once");
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use weir_config::bootstrap::{Bootstrap, Limits, Listener, Network};
 use weir_config::names::Name;
 
 use crate::generation::Current;
-use crate::listen::ListenerIndex;
+use crate::listen::{ListenerIndex, Listeners};
 use crate::source::Refusals;
 use crate::telemetry::AccessLog;
 use crate::telemetry::Metrics;
@@ -43,11 +43,12 @@ pub struct ListenerSettings {
     /// What was written, for operators to see.
     pub limits: Limits,
     pub tls: bool,
+    /// The one it is bound to, which the kernel chose where the document says 0.
     pub port: u16,
 }
 
 impl ListenerSettings {
-    fn new(name: &Name, listener: &Listener) -> Self {
+    fn new(name: &Name, listener: &Listener, port: u16) -> Self {
         let limits: Limits = listener.limits.clone().unwrap_or_default();
         Self {
             name: name.clone(),
@@ -61,15 +62,17 @@ impl ListenerSettings {
             write_timeout: limits.write_timeout(),
             limits,
             tls: listener.tls.is_some(),
-            port: listener.address.port(),
+            port,
         }
     }
 }
 
 impl Node {
-    /// `base`: the folder that relative paths of documents count from.
-    pub fn new(bootstrap: &Bootstrap, base: impl Into<PathBuf>, access_log: AccessLog) -> Arc<Self> {
-        let listeners: Vec<_> = bootstrap.listeners.iter().map(|(name, l)| ListenerSettings::new(name, l)).collect();
+    /// `bound`: the bootstrap's listeners. `base`: the folder that relative paths of documents count from.
+    pub fn new(bootstrap: &Bootstrap, bound: &Listeners, base: impl Into<PathBuf>, access_log: AccessLog) -> Arc<Self> {
+        let settings = bootstrap.listeners.iter().zip(bound.addresses());
+        let listeners: Vec<_> =
+            settings.map(|((name, l), (_, address))| ListenerSettings::new(name, l, address.port())).collect();
         let names: Vec<Name> = bootstrap.listeners.keys().cloned().collect();
         let metrics = Metrics::new(&names);
         metrics.watch_log(access_log.clone());

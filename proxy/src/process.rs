@@ -78,7 +78,7 @@ async fn serve(
 
     let log = telemetry.access_log.clone().unwrap_or_default();
     let access_log = AccessLog::start(&log, base, &telemetry.secret_query).context("cannot open the access log")?;
-    let node = Node::new(bootstrap, base, access_log.clone());
+    let node = Node::new(bootstrap, &listeners, base, access_log.clone());
     source::start(&node, &mesh, &state).await?;
     let watch_mesh = source::file::watch(node.clone(), mesh.clone(), state.clone())
         .with_context(|| format!("cannot watch {}", mesh.display()))?;

@@ -239,6 +239,7 @@ impl ProxyHttp for Service {
 
     /// Verdict on a connection that was not made.
     fn fail_to_connect(&self, session: &mut Session, _peer: &HttpPeer, ctx: &mut Context, mut error: BError) -> BError {
+        tracing::debug!(%error, "connection failed");
         error.retry.decide_reuse(false);
         let Some(exchange) = &mut ctx.exchange else { return error };
         let replayable = !session.as_downstream().retry_buffer_truncated();
@@ -256,6 +257,7 @@ impl ProxyHttp for Service {
         ctx: &mut Context,
         reused: bool,
     ) -> BError {
+        tracing::debug!(%error, reused, "exchange failed");
         // Left undecided, asking the error whether to retry would panic.
         error.retry.decide_reuse(reused);
         // A byte of an answer has gone out: another attempt would append a second one.

@@ -102,8 +102,9 @@ impl<'a> Asked<'a> {
 
 /// The best candidate that matches: the first, since they come best first.
 pub(crate) fn find<'t>(table: &'t Table, asked: &Asked<'_>) -> Option<&'t Candidate> {
-    let mut ranges = table.index.candidates(asked.head.host, asked.head.path);
-    ranges.find_map(|range| table.candidates[range].iter().find(|candidate| takes(table, candidate, asked)))
+    table.index.find(asked.head.host, asked.head.path, |range| {
+        table.candidates[range].iter().find(|candidate| takes(table, candidate, asked))
+    })
 }
 
 /// Whether all that host and path do not decide holds too.

@@ -11,7 +11,7 @@ use super::reply::Refusal;
 use super::{Downstream, Inbound, forwarded};
 use crate::node::Node;
 use crate::telemetry::chance;
-use crate::telemetry::trace::{RequestId, TraceContext};
+use crate::telemetry::trace::{RequestId, SAMPLED, TraceContext};
 
 /// Hops through proxies like this one after which a request is taken for a loop. Pingora has no such bound: a route to
 /// itself would spin until something times out.
@@ -63,7 +63,8 @@ pub fn begin(node: &Arc<Node>, inbound: &Inbound<'_>, downstream: Downstream, no
     let request_id = kept.unwrap_or_else(|| RequestId::made([chance(), chance()]));
     let trace = match inbound.noted.traceparent.and_then(TraceContext::parse) {
         Some(caller) => caller.child(chance()),
-        None => TraceContext::root([chance(), chance(), chance()], 0),
+        // Sampled: else the services behind us, which mostly follow their caller, would record nothing that began here.
+        None => TraceContext::root([chance(), chance(), chance()], SAMPLED),
     };
     Exchange::new(node, node.current.load(), downstream, client, inbound, (request_id, trace), now)
 }

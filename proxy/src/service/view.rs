@@ -85,6 +85,11 @@ pub fn write_request(
     if original.version == http::Version::HTTP_2 {
         join_cookies(&mut parts.headers);
     }
+    // The one value that HTTP/2 knows (RFC 9113 §8.2.2). Pingora takes it for HTTP/1's, which ends here; gRPC's servers
+    // answer nobody who does not send it.
+    if parts.version == http::Version::HTTP_2 && original.headers.get(header::TE).is_some_and(|te| te == "trailers") {
+        parts.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     let lines = Lines(&original.headers);
     let inbound = inbound(original, &lines, false, false);
     attempt::edit_request(node, exchange, &inbound, &mut parts.headers);

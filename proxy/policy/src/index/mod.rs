@@ -44,18 +44,26 @@ impl Index {
         Self { exact: HostMap::new(&exact), wildcard: HostMap::new(&wildcard), any, tree }
     }
 
-    /// Candidates whose host matches and whose path may (a prefix or an exact path does, a regex must still be asked),
-    /// best first: the exact host's, then those of each wildcard from the longest, then those of any host.
-    pub(crate) fn candidates<'t>(&'t self, host: &'t str, path: &'t str) -> impl Iterator<Item = Range<usize>> + 't {
-        let wildcards = self.wildcard.longest_key();
-        let suffixes = host.match_indices('.').map(move |(dot, _)| &host[dot..]);
-        self.exact
-            .get(host)
-            .into_iter()
-            .chain(
-                suffixes.filter(move |suffix| suffix.len() <= wildcards).filter_map(|suffix| self.wildcard.get(suffix)),
-            )
-            .chain(self.any)
-            .flat_map(move |root| self.tree.candidates(root, path.as_bytes()))
+    /// Asks about candidates whose host matches and whose path may (a prefix or an exact path does, a regex must still
+    /// be asked), range by range and best first, until there is an answer: the exact host's, then those of each
+    /// wildcard from the longest, then those of any host.
+    pub(crate) fn find<T>(&self, host: &str, path: &str, mut ask: impl FnMut(Range<usize>) -> Option<T>) -> Option<T> {
+        let path = path.as_bytes();
+        if let Some(root) = self.exact.get(host)
+            && let Some(answer) = self.tree.find(root, path, &mut ask)
+        {
+            return Some(answer);
+        }
+        let longest = self.wildcard.longest_key();
+        if longest > 0 {
+            for (dot, _) in host.match_indices('.').filter(|(dot, _)| host.len() - dot <= longest) {
+                if let Some(root) = self.wildcard.get(&host[dot..])
+                    && let Some(answer) = self.tree.find(root, path, &mut ask)
+                {
+                    return Some(answer);
+                }
+            }
+        }
+        self.tree.find(self.any?, path, &mut ask)
     }
 }

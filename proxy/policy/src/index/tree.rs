@@ -43,6 +43,9 @@ pub(crate) struct Tree {
     first: Vec<u8>,
 }
 
+/// Children among which a byte is found faster one by one.
+const FEW: usize = 4;
+
 /// Bytes of a label that one node holds.
 const LABEL: usize = 32;
 
@@ -128,20 +131,28 @@ impl Tree {
         node.end = first + hooks.len() as u32;
     }
 
-    /// Ranges of the candidates that the path has in one tree, best first. Some may be empty.
-    pub(crate) fn candidates<'t>(&'t self, root: NodeId, path: &'t [u8]) -> impl Iterator<Item = Range<usize>> + 't {
-        let deepest = self.descend(root, path);
-        let node = self.nodes.get(deepest as usize);
-        let exact = node.filter(|node| node.depth as usize == path.len()).map(|node| node.exact..node.prefix);
-        let mut next = deepest;
-        let rest = std::iter::from_fn(move || {
-            let node = self.nodes.get(next as usize)?;
-            next = node.above;
+    /// Asks about the candidates that the path has in one tree, range by range and best first, until there is an answer.
+    pub(crate) fn find<T>(
+        &self,
+        root: NodeId,
+        path: &[u8],
+        ask: &mut impl FnMut(Range<usize>) -> Option<T>,
+    ) -> Option<T> {
+        let mut node = self.nodes.get(self.descend(root, path) as usize)?;
+        let mut ask = |from: u32, to: u32| if from < to { ask(from as usize..to as usize) } else { None };
+        if node.depth as usize == path.len()
+            && let Some(answer) = ask(node.exact, node.prefix)
+        {
+            return Some(answer);
+        }
+        loop {
             // A prefix ends where an element of the path ends.
             let whole_elements = matches!(path.get(node.depth as usize), None | Some(b'/'));
-            Some(if whole_elements { node.prefix..node.end } else { node.regex..node.end })
-        });
-        exact.into_iter().chain(rest).map(|range| range.start as usize..range.end as usize)
+            if let Some(answer) = ask(if whole_elements { node.prefix } else { node.regex }, node.end) {
+                return Some(answer);
+            }
+            node = self.nodes.get(node.above as usize)?;
+        }
     }
 
     /// The deepest node whose bytes the path begins with; [`NONE`] if it does not begin with the root's.
@@ -158,7 +169,12 @@ impl Tree {
             deepest = id;
             let Some(byte) = path.get(depth) else { return deepest };
             let children = node.children as usize..node.children as usize + usize::from(node.children_count);
-            let Some(child) = memchr::memchr(*byte, &self.first[children]) else { return deepest };
+            let first = &self.first[children];
+            let child = match first.len() {
+                0..=FEW => first.iter().position(|first| first == byte),
+                _ => memchr::memchr(*byte, first),
+            };
+            let Some(child) = child else { return deepest };
             id = node.children + child as NodeId;
         }
     }
@@ -176,7 +192,13 @@ mod tests {
             sorted.iter().map(|(path, kind)| Hook { host: 0, path: path.as_bytes(), kind: *kind }).collect();
         let mut tree = Tree::default();
         let root = tree.grow(&hooks, 0);
-        tree.candidates(root, path.as_bytes()).flatten().map(|position| sorted[position]).collect()
+        let mut found = Vec::new();
+        let none: Option<()> = tree.find(root, path.as_bytes(), &mut |range| {
+            found.extend_from_slice(&sorted[range]);
+            None
+        });
+        assert_eq!(none, None);
+        found
     }
 
     #[test]
