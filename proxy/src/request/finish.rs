@@ -115,7 +115,7 @@ pub fn refused(node: &Node, connection: &Connection, refusal: &Refusal, status: 
     if !node.access_log.is_on() {
         return;
     }
-    let target = refusal.target.as_deref().unwrap_or_default();
+    let target = shown(refusal.target.as_deref().unwrap_or_default());
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query.as_bytes())),
         None => (target, None),
@@ -151,10 +151,45 @@ pub fn refused(node: &Node, connection: &Connection, refusal: &Refusal, status: 
     });
 }
 
+/// Path and query of a refused target. What may stand before them (`http://user:password@host`) or behind them
+/// (`#access_token=…`) is no part of what is asked for, and may be a secret.
+fn shown(target: &str) -> &str {
+    let target = target.split('#').next().unwrap_or_default();
+    if target.starts_with(['/', '?', '*']) {
+        return target;
+    }
+    let authority = target.split_once("://").map_or(target, |(_, rest)| rest);
+    authority.find(['/', '?']).map_or("", |end| &authority[end..])
+}
+
 /// The TLS version, as the telemetry names it.
 pub fn tls_version(facts: &TlsFacts) -> TlsVersion {
     match facts.version {
         weir_config::bootstrap::TlsVersion::Tls12 => TlsVersion::V1_2,
         weir_config::bootstrap::TlsVersion::Tls13 => TlsVersion::V1_3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn of_a_refused_target_only_path_and_query_are_shown() {
+        for (target, expected) in [
+            ("/a?b=c", "/a?b=c"),
+            ("/a@b:c", "/a@b:c"),
+            ("*", "*"),
+            ("/a#b", "/a"),
+            ("/a?b#c", "/a?b"),
+            ("http://me:pass@host/a?b", "/a?b"),
+            ("http://me:pass@host?b=/c", "?b=/c"),
+            ("http://me:pass@host", ""),
+            ("http://me:pa", ""),
+            ("me:pass@host:443", ""),
+            ("", ""),
+        ] {
+            assert_eq!(shown(target), expected, "{target}");
+        }
     }
 }
