@@ -75,6 +75,20 @@ impl Upstream {
         Self::start(name, Speech::H2, Arc::new(script)).await
     }
 
+    /// Over TLS, as [`Upstream::tls`], by a script.
+    pub async fn scripted_tls<F>(
+        name: &str,
+        authority: &Authority,
+        names: &[&str],
+        alpn: &[&[u8]],
+        script: F,
+    ) -> anyhow::Result<Self>
+    where
+        F: for<'a> Fn(&'a mut Exchange) -> BoxFuture<'a, io::Result<()>> + Send + Sync + 'static,
+    {
+        Self::start(name, Speech::Tls(authority.server(names, alpn)?), Arc::new(script)).await
+    }
+
     async fn start(name: &str, speech: Speech, script: Script) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
