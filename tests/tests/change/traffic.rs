@@ -40,7 +40,7 @@ pub struct Stage {
 /// What a client's requests are like.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// GET, and POST with bodies of up to some kilobytes.
+    /// GET, and POST with short bodies.
     Quick,
     /// GET whose answer begins before a change and ends after it.
     LongAnswer,
@@ -99,12 +99,14 @@ impl Stage {
         let (id, route) = (self.next_id.fetch_add(1, SeqCst), chance.below(ROUTES));
         let request = match kind {
             Kind::Quick if chance.once_in(3) => {
-                let length = 1 + chance.below(20_000);
-                Request::post(&format!("/r{route}/quick"), (0..length).map(|n| (n % 251) as u8).collect::<Vec<_>>())
+                Request::post(&format!("/r{route}/quick"), vec![id as u8; 1 + chance.below(1500)])
             }
             Kind::Quick => Request::get(&format!("/r{route}/quick")),
             Kind::LongAnswer => Request::get(&format!("/r{route}/long")),
-            Kind::LongUpload => Request::post(&format!("/r{route}/quick"), vec![7; 2 + chance.below(50_000)]),
+            Kind::LongUpload => Request::post(&format!("/r{route}/quick"), {
+                let most = *chance.of(&[100, 2000, 20_000]);
+                vec![id as u8; 2 + chance.below(most)]
+            }),
         };
         Errand { id, route, request: request.header(ID, &id.to_string()), kind }
     }

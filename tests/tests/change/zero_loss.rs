@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use futures::FutureExt;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use weir_tests::chance::Chance;
@@ -25,6 +26,9 @@ pub const REQUESTS_PER_CHANGE: usize = 50;
 /// Servers that documents name or do not; the last ones speak HTTP/2.
 const SERVERS: usize = 8;
 const OVER_H2: usize = 3;
+
+/// One scenario at a time, or two would share the processors.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// What became of the requests.
 pub struct Outcome {
@@ -44,6 +48,7 @@ pub struct Outcome {
 
 /// Runs it against a proxy whose swap is as it should be, or wrong on purpose.
 pub async fn run(swap: Option<&str>) -> anyhow::Result<Outcome> {
+    let _alone = ALONE.lock().await;
     let mut chance = Chance::seeded(20);
     let (servers, upstreams, stage, proxy, first) = begin(swap, &mut chance).await?;
     let start = Instant::now();
