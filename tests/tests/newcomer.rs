@@ -306,6 +306,24 @@ async fn what_only_the_proxy_can_refuse_is_told_with_its_place() -> Claim {
 }
 
 #[tokio::test]
+async fn a_start_with_the_last_good_document_is_told() -> Claim {
+    let desk = Desk::new()?;
+    desk.up().await?.interrupted().await?;
+    let mesh = desk.mesh()?;
+    let upstream =
+        "[upstreams.far]\nendpoints = [\"127.0.0.1:1\"]\ntls = { sni = \"far.test\", ca = \"file:gone.pem\" }\n";
+    desk.save(&format!("{mesh}\n{upstream}"))?;
+
+    let mut dev = desk.up().await?;
+    dev.says("Not live: the proxy refuses mesh.toml; the last good one serves on.").await?;
+    assert!(dev.process.stdout().contains("gone.pem"));
+    assert_eq!(desk.get(&dev, "/v2/search?q=attention").await?.1, 200);
+    desk.save(&mesh)?;
+    dev.says("Live as version").await?;
+    dev.interrupted().await
+}
+
+#[tokio::test]
 async fn ctrl_c_ends_all_of_it_while_clients_stay_connected() -> Claim {
     let desk = Desk::new()?;
     let dev = desk.up().await?;

@@ -21,7 +21,7 @@ const ASK: Duration = Duration::from_millis(50);
 /// From a good save until the proxy should serve it: it waits up to 5 s for new upstreams to be found.
 const TAKE: Duration = Duration::from_secs(10);
 
-/// Goes on until its output cannot be written. `live` is what the proxy serves at the beginning.
+/// Goes on until its output cannot be written. `live` is what the proxy was started with.
 pub async fn follow(
     mesh: &MeshFile,
     mut live: Good,
@@ -34,6 +34,11 @@ pub async fn follow(
     let mut awaited: Option<Awaited> = None;
     // The number of the refusal that was told last.
     let mut told = 0;
+    // The proxy may have come up with the last good document instead of the one that is there now.
+    if let Some(refused) = proxy.state().await.and_then(|state| state.refused) {
+        told = refused.number;
+        teller.tell(&Event::untaken(&mesh.path, Some(&refused), &log))?;
+    }
     loop {
         tokio::select! {
             saved = watch.saved() => match saved.map(|text| mesh.saved(text)) {
