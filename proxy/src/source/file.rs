@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::{SourceError, apply};
@@ -14,11 +14,14 @@ use crate::node::Node;
 /// How long a changed file must rest before it is read.
 const QUIET: Duration = Duration::from_millis(25);
 
-/// Applies the file whenever it changes, for as long as the returned watcher lives.
+/// Applies the file whenever it changes, for as long as the returned watch lives.
 ///
 /// The folder is watched rather than the file: editors and tools replace files, and a watch on one that was replaced hears
 /// nothing any more. Each event only says "look again"; what is read then is the newest content.
-pub fn watch(node: Arc<Node>, file: PathBuf, state: PathBuf) -> notify::Result<impl Drop> {
+///
+/// All of it happens on a thread of its own: to read and compile a document of 10,000 routes takes a good part of a
+/// second, in which a worker would serve nobody.
+pub fn watch(node: Arc<Node>, file: PathBuf, state: PathBuf) -> anyhow::Result<Watch> {
     let changed = Arc::new(Notify::new());
     let tell = changed.clone();
     let name = file.file_name().map(ToOwned::to_owned);
@@ -33,15 +36,35 @@ pub fn watch(node: Arc<Node>, file: PathBuf, state: PathBuf) -> notify::Result<i
     })?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
-    let task = tokio::spawn(async move {
+
+    // It may have changed since it was read, before anybody watched.
+    changed.notify_one();
+
+    let (alive, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let follow = async move {
         loop {
             changed.notified().await;
             // A file that is written in place is empty for a moment, and then a part of itself.
             while timeout(QUIET, changed.notified()).await.is_ok() {}
             refresh(&node, &file, &state).await;
         }
-    });
-    Ok(Watch { _watcher: watcher, task: task.abort_handle() })
+    };
+    let until_ended = async {
+        tokio::select! {
+            () = follow => {}
+            _ = ended => {}
+        }
+    };
+    std::thread::Builder::new().name("weir-config".to_owned()).spawn(move || runtime.block_on(until_ended))?;
+    Ok(Watch { _watcher: watcher, _alive: alive })
+}
+
+/// The file is watched while this lives.
+pub struct Watch {
+    _watcher: notify::RecommendedWatcher,
+    /// Its end ends the thread.
+    _alive: oneshot::Sender<()>,
 }
 
 async fn refresh(node: &Arc<Node>, file: &Path, state: &Path) {
@@ -53,16 +76,5 @@ async fn refresh(node: &Arc<Node>, file: &Path, state: &Path) {
             let version = node.current.version();
             tracing::error!(document = %file.display(), version, "document refused, the last good one serves on: {error}");
         }
-    }
-}
-
-struct Watch {
-    _watcher: notify::RecommendedWatcher,
-    task: tokio::task::AbortHandle,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
