@@ -54,6 +54,8 @@ pub(super) async fn serve(io: Io, serving: &Serving, connection: u64) -> io::Res
             }
         });
     }
+    // The scripts notice the end of the connection by themselves; what they then write down counts.
+    while scripts.join_next().await.is_some() {}
     Ok(())
 }
 
