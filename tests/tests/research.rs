@@ -343,7 +343,8 @@ struct Live {
     source: &'static str,
     edge: Edge,
     api: Upstream,
-    script: Arc<Mutex<Script>>,
+    /// None: it never answers.
+    script: Arc<Mutex<Option<Script>>>,
     _service: Service,
     _folder: TempDir,
 }
@@ -356,12 +357,18 @@ impl Live {
     /// `edit` changes the document.
     async fn start_with(source: &'static str, edit: impl Fn(&str) -> String) -> anyhow::Result<Self> {
         let ca = Authority::new("research")?;
-        let script = Arc::new(Mutex::new(Script::good(source)));
+        let script = Arc::new(Mutex::new(Some(Script::good(source))));
         let scripts = script.clone();
         let names = [outside(source)];
         let api = Upstream::scripted_tls(source, &ca, &names, authority::H1, move |exchange| {
-            let Script { status, headers, body } = scripts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            async move { exchange.answer(status, &headers, body.as_bytes()).await }.boxed()
+            let script = scripts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            async move {
+                match script {
+                    Some(Script { status, headers, body }) => exchange.answer(status, &headers, body.as_bytes()).await,
+                    None => exchange.given_up().await,
+                }
+            }
+            .boxed()
         });
         let api = api.await?;
         let address = api.address();
@@ -386,8 +393,8 @@ impl Live {
         Ok(Self { source, edge, api, script, _service: service, _folder: folder })
     }
 
-    fn answers(&self, script: Script) {
-        *self.script.lock().unwrap_or_else(PoisonError::into_inner) = script;
+    fn answers(&self, script: impl Into<Option<Script>>) {
+        *self.script.lock().unwrap_or_else(PoisonError::into_inner) = script.into();
     }
 
     /// Asks the source through the edge.
@@ -500,6 +507,16 @@ async fn what_the_proxy_answers_in_place_of_the_outside_is_told_too() -> Claim {
     assert!(response.text().contains("status 502"), "{}", response.text());
     let line = gone.edge.proxy.access_log().of_path("/arxiv/api/query").await?;
     assert_eq!(line.reason(), "connect_fail");
+
+    // It says nothing, and the route's time is up before the service's.
+    let silent = Live::start_with("pubmed", |mesh| mesh.replace("timeout = \"20s\"", "timeout = \"200ms\"")).await?;
+    silent.answers(None);
+    let response = silent.ask().await?;
+    assert_eq!(response.refusal(), (502, "upstream_server_error".into()), "{}", response.text());
+    assert!(response.text().contains("status 504"), "{}", response.text());
+    let line = silent.edge.proxy.access_log().of_path("/pubmed/entrez/eutils/esearch.fcgi").await?;
+    assert_eq!(line.reason(), "request_timeout");
+    until("the outside to be let go", || (silent.api.ledger().given_up() == 1).then_some(())).await?;
 
     // No way out for it: a refusal.
     let barred = Live::start_with("github", |mesh| mesh.replace("\"/github/*\"", "\"/gitlab/*\"")).await?;
