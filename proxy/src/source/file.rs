@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
@@ -56,15 +57,27 @@ pub fn watch(node: Arc<Node>, file: PathBuf, state: PathBuf) -> anyhow::Result<W
             _ = ended => {}
         }
     };
-    std::thread::Builder::new().name("weir-config".to_owned()).spawn(move || runtime.block_on(until_ended))?;
-    Ok(Watch { _watcher: watcher, _alive: alive })
+    let thread = std::thread::Builder::new().name("weir-config".to_owned());
+    let thread = thread.spawn(move || runtime.block_on(until_ended))?;
+    Ok(Watch { _watcher: watcher, alive: Some(alive), thread: Some(thread) })
 }
 
 /// The file is watched while this lives.
 pub struct Watch {
     _watcher: notify::RecommendedWatcher,
     /// Its end ends the thread.
-    _alive: oneshot::Sender<()>,
+    alive: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Watch {
+    /// Waits for the document that is being applied: one that took over is kept for the next start too.
+    fn drop(&mut self) {
+        self.alive = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 async fn refresh(node: &Arc<Node>, file: &Path, state: &Path) {
