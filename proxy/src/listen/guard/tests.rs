@@ -70,7 +70,7 @@ fn facts() -> Connection {
 
 /// A request whose body is framed by `body` has begun.
 fn scene(body: Body) -> Scene {
-    let (client, pipe) = duplex(1 << 20);
+    let (client, pipe) = duplex(4 << 20);
     let writes = Arc::new(AtomicUsize::new(0));
     let mut guard = Guard::new(Wire { pipe, writes: writes.clone() }, 7, facts(), None, 500);
     guard.begin(body.into(), BytesMut::new());
