@@ -43,8 +43,6 @@ pub enum Mode {
     /// Faces clients.
     #[default]
     Edge,
-    /// Stands beside one service.
-    Sidecar,
 }
 
 /// The admin interface: the table, upstreams, limits, certificates, drain.

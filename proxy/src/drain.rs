@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::listen::{Phase, Serving};
+use crate::telemetry::AccessLog;
 
 /// How long each step may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,18 @@ impl Signals {
             }
         }
     }
+}
+
+/// On SIGHUP and SIGUSR1 the access log is opened again, by its path: it was rotated away. Either would end a process
+/// that does not listen.
+pub fn reopen_on_hangup(log: AccessLog) -> std::io::Result<impl Future<Output = ()>> {
+    let (mut hangup, mut user) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+    Ok(async move {
+        while tokio::select! { told = hangup.recv() => told, told = user.recv() => told }.is_some() {
+            log.reopen();
+            tracing::info!("access log opened again");
+        }
+    })
 }
 
 /// Leaves. Returns when nothing is in flight any more, or when patience has ended and the rest was cut. A SIGINT on the

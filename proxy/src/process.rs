@@ -32,6 +32,7 @@ pub fn run(config: &Path, mesh: Option<PathBuf>) -> anyhow::Result<()> {
     let bootstrap = read_bootstrap(config)?;
     let base = config.parent().map(Path::to_path_buf).unwrap_or_default();
     let log_level = logs::start().context("cannot start the process log")?;
+    raise_descriptor_limit();
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
         let place = panic.location().map(ToString::to_string);
@@ -120,6 +121,17 @@ async fn serve(
     tokio::task::spawn_blocking(move || access_log.flush()).await?;
     tracing::info!("gone");
     Ok(())
+}
+
+/// Takes as many file descriptors as we may: the usual soft limit, 1024, is there for programs that use `select`.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, soft, hard, "the limit on file descriptors stays low");
+    }
 }
 
 fn read_bootstrap(file: &Path) -> anyhow::Result<Bootstrap> {

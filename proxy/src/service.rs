@@ -30,7 +30,7 @@ use weir_policy::Reason;
 
 use crate::listen::Connection;
 use crate::node::Node;
-use crate::request::{self, Downstream, Exchange, Plan, attempt, finish, reply, verdict};
+use crate::request::{self, Downstream, Exchange, Plan, Version, attempt, finish, reply, verdict};
 use crate::telemetry::chance;
 use crate::telemetry::labels::Driver;
 use mirror::Mirror;
@@ -70,7 +70,7 @@ impl Service {
         let lines = view::Lines(&head.headers);
         let inbound = view::inbound(head, &lines, has_body, session.is_upgrade_req());
         let (exchange, plan) = request::plan(&self.node, &inbound, downstream, now, chance());
-        (exchange, plan, inbound.noted.expects && has_body)
+        (exchange, plan, inbound.noted.expects && has_body && inbound.version != Version::Http10)
     }
 
     /// Tells whoever reads the client's side until when the exchange may go on: the bounds as they stand now.
@@ -114,6 +114,10 @@ impl ProxyHttp for Service {
         if connection.should_close() {
             session.set_keepalive(None);
         }
+        if session.req_header().version == http::Version::HTTP_10 {
+            // It knows no interim answers (RFC 9110 §15.2).
+            session.as_downstream_mut().set_ignore_info_resp(true);
+        }
         let downstream = Downstream {
             listener: connection.listener,
             peer: connection.peer,
@@ -136,10 +140,12 @@ impl ProxyHttp for Service {
             }
             return Ok(true);
         }
-        ctx.mirror = Mirror::start(&self.mirrors, &self.node, &exchange, session.req_header());
         ctx.exchange = Some(exchange);
         if expects {
+            // Pingora takes it for an answer that precedes the end of its request, after which it would close.
+            session.as_downstream_mut().set_close_on_response_before_downstream_finish(false);
             session.downstream_session.write_continue_response().await?;
+            session.as_downstream_mut().set_close_on_response_before_downstream_finish(true);
         }
         Ok(false)
     }
@@ -151,6 +157,11 @@ impl ProxyHttp for Service {
         };
         match attempt::attempt(exchange, Instant::now(), chance()) {
             Ok(dial) => {
+                if exchange.attempts() > 1 {
+                    // The body begins anew; what of it went to the mirror can't be taken back.
+                    exchange.received = 0;
+                    ctx.mirror = None;
+                }
                 let peer = peer::of(&dial);
                 Self::arm(session, ctx);
                 Ok(Box::new(peer))
@@ -169,7 +180,12 @@ impl ProxyHttp for Service {
         ctx: &mut Context,
     ) -> pingora::Result<()> {
         let Some(exchange) = &ctx.exchange else { return Ok(()) };
-        view::write_request(&self.node, exchange, session.req_header(), head)
+        view::write_request(&self.node, exchange, session.req_header(), head)?;
+        // What goes to the mirror is what goes upstream. A second attempt is no second request.
+        if exchange.attempts() == 1 {
+            ctx.mirror = Mirror::start(&self.mirrors, exchange, head);
+        }
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -211,6 +227,10 @@ impl ProxyHttp for Service {
         if head.status.is_informational() && status != 101 {
             return Ok(());
         }
+        if status == 101 && !exchange.is_upgrade() {
+            // Nobody asked for it, so nobody would know what the bytes after it are.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "101 without a request for it").into_up());
+        }
         verdict::answered(exchange, status, Instant::now());
         view::write_response(exchange, session.req_header(), head);
         if status == 101 {
@@ -228,11 +248,14 @@ impl ProxyHttp for Service {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         ctx: &mut Context,
     ) -> pingora::Result<Option<Duration>> {
-        if let (Some(exchange), Some(chunk)) = (&mut ctx.exchange, body) {
-            exchange.sent += chunk.len() as u64;
+        if let Some(exchange) = &mut ctx.exchange {
+            exchange.sent += body.as_ref().map_or(0, Bytes::len) as u64;
+            if end {
+                exchange.answer_complete(Instant::now());
+            }
         }
         Ok(None)
     }

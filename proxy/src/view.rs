@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use weir_config::bootstrap::Limits;
 use weir_policy::{Facts, RequestHead, explain, host, path};
 
 use crate::admin::{ExplainQuery, View};
@@ -99,7 +100,7 @@ impl View for ProcessView {
         let listeners = self.node.listeners().iter().enumerate().map(|(index, listener)| {
             let about = json!({
                 "connections": self.node.metrics.listener(index).open(),
-                "limits": listener.limits,
+                "limits": in_force(&listener.limits),
             });
             (listener.name.to_string(), about)
         });
@@ -170,4 +171,26 @@ impl View for ProcessView {
             "dependencies": [],
         })
     }
+}
+
+/// What a listener bears, what was not written among it. Times are in seconds.
+fn in_force(limits: &Limits) -> Value {
+    let descriptors =
+        nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+    json!({
+        "connections": limits.connections(descriptors),
+        "connections_per_client": limits.connections_per_client(),
+        "handshake_timeout": limits.handshake_timeout().as_secs_f64(),
+        "header_timeout": limits.header_timeout().as_secs_f64(),
+        "header_bytes": limits.header_bytes(),
+        "headers": limits.headers(),
+        "uri_bytes": limits.uri_bytes(),
+        "body_bytes": limits.body_bytes(),
+        "body_rate": limits.body_rate(),
+        "idle_timeout": limits.idle_timeout().as_secs_f64(),
+        "write_timeout": limits.write_timeout().as_secs_f64(),
+        "max_age": limits.max_age().as_secs_f64(),
+        "max_requests": limits.max_requests(),
+        "h2_streams": limits.h2_streams(),
+    })
 }

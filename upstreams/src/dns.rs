@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use hickory_resolver::TokioResolver;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use weir_config::names::Authority;
@@ -15,7 +16,7 @@ use crate::upstream::Upstream;
 const SHORTEST: Duration = Duration::from_secs(1);
 /// And at least this often: a day-long record must not keep a moved service away for a day.
 const LONGEST: Duration = Duration::from_secs(60);
-/// The pause after a failed query; the old endpoints serve on meanwhile.
+/// The pause after a failed query, doubled with each further one up to [`LONGEST`]; the old endpoints serve on meanwhile.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
 /// Keeps an upstream's endpoints fresh for as long as it lives.
@@ -26,9 +27,9 @@ pub struct Discovery {
 
 impl Discovery {
     /// Starts to ask for `name` on behalf of `upstream`.
-    pub fn start(resolver: TokioResolver, upstream: &Arc<Upstream>, name: Authority) -> Self {
+    pub fn start(runtime: &Handle, resolver: TokioResolver, upstream: &Arc<Upstream>, name: Authority) -> Self {
         let (answered, first) = watch::channel(false);
-        let task = tokio::spawn(follow(resolver, Arc::downgrade(upstream), name, answered)).abort_handle();
+        let task = runtime.spawn(follow(resolver, Arc::downgrade(upstream), name, answered)).abort_handle();
         Self { task, first }
     }
 
@@ -46,6 +47,7 @@ impl Drop for Discovery {
 }
 
 async fn follow(resolver: TokioResolver, upstream: Weak<Upstream>, name: Authority, answered: watch::Sender<bool>) {
+    let mut failures = 0u32;
     loop {
         let answer = resolver.lookup_ip(name.host.as_str()).await;
         let Some(upstream) = upstream.upgrade() else { return };
@@ -55,11 +57,14 @@ async fn follow(resolver: TokioResolver, upstream: Weak<Upstream>, name: Authori
                 if upstream.set_addresses(addresses) {
                     tracing::info!(upstream = %upstream.name, name = %name, endpoints = upstream.endpoints().len(), "endpoints changed");
                 }
+                failures = 0;
                 found.valid_until().saturating_duration_since(Instant::now()).clamp(SHORTEST, LONGEST)
             }
             Err(error) => {
-                tracing::warn!(upstream = %upstream.name, name = %name, %error, "name not resolved; the old endpoints stay");
-                AFTER_FAILURE
+                let pause = AFTER_FAILURE.saturating_mul(1 << failures.min(5)).min(LONGEST);
+                failures += 1;
+                tracing::warn!(upstream = %upstream.name, name = %name, %error, again = ?pause, "name not resolved; the old endpoints stay");
+                pause
             }
         };
         drop(upstream);

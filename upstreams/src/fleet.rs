@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
+use tokio::runtime::Handle;
 use weir_config::mesh::{Mesh, Upstream as Spec};
 use weir_config::names::Name;
 use weir_config::problem::Path;
@@ -57,11 +58,17 @@ struct Member {
 pub struct Shipyard {
     base: PathBuf,
     resolver: OnceLock<TokioResolver>,
+    /// Where discoveries run: the process's, not that of whoever builds a fleet.
+    runtime: Handle,
 }
 
 impl Shipyard {
+    /// `base`: the folder that relative paths of a document count from.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn new(base: impl Into<PathBuf>) -> Self {
-        Self { base: base.into(), resolver: OnceLock::new() }
+        Self { base: base.into(), resolver: OnceLock::new(), runtime: Handle::current() }
     }
 
     /// Builds the upstreams of `mesh` beside `old`, and waits a bounded time until each new one has heard of its first
@@ -109,10 +116,14 @@ impl Shipyard {
             Some(_) if same_name => old.to_vec(),
             Some(_) => Vec::new(),
         };
-        let upstream = Arc::new(Upstream::new(name.clone(), spec, tls, endpoints));
+        let upstream = Upstream::new(name.clone(), spec, tls, endpoints);
+        let upstream = Arc::new(match known {
+            Some(known) => upstream.inherit(&known.upstream),
+            None => upstream,
+        });
         let discovery = match &spec.dns {
             None => None,
-            Some(dns) => Some(Arc::new(Discovery::start(self.resolver(name)?, &upstream, dns.clone()))),
+            Some(dns) => Some(Arc::new(Discovery::start(&self.runtime, self.resolver(name)?, &upstream, dns.clone()))),
         };
         Ok(Member { spec: spec.clone(), upstream, discovery })
     }

@@ -67,7 +67,7 @@ pub struct Upstream {
     /// Keeps connections of different settings apart in a pool whose own key ignores some of them.
     pub pool_group: u64,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
-    retries: Retries,
+    retries: Arc<Retries>,
     for_driver: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -116,9 +116,15 @@ impl Upstream {
             },
             h2_streams: spec.h2_streams() as usize,
             endpoints: ArcSwap::from_pointee(endpoints),
-            retries: Retries::default(),
+            retries: Arc::default(),
             for_driver: OnceLock::new(),
         }
+    }
+
+    /// Goes on with the counts of the upstream that had this name before: a changed setting is no fresh budget.
+    pub fn inherit(mut self, old: &Self) -> Self {
+        self.retries = old.retries.clone();
+        self
     }
 
     /// The endpoints now, in the document's order or by address.
@@ -157,7 +163,7 @@ impl Upstream {
 
     /// Charges one more attempt to the budget, or says that it is spent.
     pub fn charge_retry(&self, second: u32) -> bool {
-        let Retries { budget, requests, retries } = &self.retries;
+        let Retries { budget, requests, retries } = &*self.retries;
         let fits = budget.allows(requests.sum(second), retries.sum(second));
         if fits {
             retries.add(second);
@@ -167,7 +173,7 @@ impl Upstream {
 
     /// What is left of the retry budget, 0.0 to 1.0.
     pub fn budget_left(&self, second: u32) -> f64 {
-        let Retries { budget, requests, retries } = &self.retries;
+        let Retries { budget, requests, retries } = &*self.retries;
         budget.left(requests.sum(second), retries.sum(second))
     }
 

@@ -31,7 +31,7 @@ read_table!(Limits {
 });
 
 impl Word for Mode {
-    const WORDS: &'static [(&'static str, Self)] = &[("edge", Self::Edge), ("sidecar", Self::Sidecar)];
+    const WORDS: &'static [(&'static str, Self)] = &[("edge", Self::Edge)];
 }
 
 impl Read for Mode {

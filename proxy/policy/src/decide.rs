@@ -60,7 +60,7 @@ impl Decision {
 /// Allocates nothing where a request is forwarded as it came.
 pub fn decide(table: &Table, head: &RequestHead<'_>, facts: &Facts, chance: u64) -> Decision {
     let Some(found) = find(table, &Asked::new(table, head, facts)) else { return Decision::NoRoute };
-    match found.plain {
+    match found.plain() {
         Some(upstream) => {
             let rule = found.rule;
             Decision::Forward(Forward { rule, upstream, target: None, mirror: None, set_cookie: None })
@@ -109,9 +109,10 @@ pub(crate) fn find<'t>(table: &'t Table, asked: &Asked<'_>) -> Option<&'t Candid
 
 /// Whether all that host and path do not decide holds too.
 fn takes(table: &Table, candidate: &Candidate, asked: &Asked<'_>) -> bool {
-    candidate.listeners.serve(asked.listener)
-        && candidate.methods.takes(asked.method_for(candidate.cors))
-        && candidate.regex.is_none_or(|regex| regex.of(&table.regexes).is_match(asked.head.path.as_bytes()))
+    let gate = &table.gates[candidate.gate as usize];
+    gate.listeners.serve(asked.listener)
+        && gate.methods.takes(asked.method_for(gate.cors))
+        && candidate.regex().is_none_or(|regex| regex.of(&table.regexes).is_match(asked.head.path.as_bytes()))
         && table.conditions(candidate.conditions).iter().all(|condition| condition.holds(asked.head, &table.regexes))
 }
 

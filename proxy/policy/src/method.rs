@@ -9,7 +9,7 @@ const STANDARD: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", 
 pub(crate) const MAX_METHODS: usize = 64;
 
 /// A set of methods, or one. Empty where nothing is named: any method as a condition, an unknown one as a request's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MethodSet(u64);
 
 /// The methods that a document names beyond the standard ones.

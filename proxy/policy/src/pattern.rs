@@ -73,6 +73,14 @@ impl Value {
 }
 
 impl RegexId {
+    pub(crate) fn at(position: u32) -> Self {
+        Self(position)
+    }
+
+    pub(crate) fn position(self) -> u32 {
+        self.0
+    }
+
     pub(crate) fn of(self, regexes: &[Regex]) -> &Regex {
         &regexes[self.0 as usize]
     }

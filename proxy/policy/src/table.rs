@@ -20,6 +20,7 @@ pub struct Table {
     pub(crate) index: Index,
     /// In the order of the index.
     pub(crate) candidates: Vec<Candidate>,
+    pub(crate) gates: Vec<Gate>,
     pub(crate) forms: Vec<Form>,
     pub(crate) conditions: Vec<Condition>,
     pub(crate) regexes: Vec<Regex>,
@@ -42,7 +43,7 @@ pub struct ListenerId {
 }
 
 /// The listeners that serve a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Listeners {
     pub named: u64,
     /// Those marked `default`: where the route names none.
@@ -52,20 +53,52 @@ pub(crate) struct Listeners {
 /// How many listeners the routes of a document can name.
 pub(crate) const MAX_LISTENERS: usize = 64;
 
-/// A form at one host: what is asked of a request once host and path are found. One cache line.
+/// A form at one host: what is asked of a request once host and path are found. Half a cache line.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
+#[repr(align(32))]
 pub(crate) struct Candidate {
-    pub listeners: Listeners,
-    pub methods: MethodSet,
     pub form: u32,
     pub rule: RuleId,
-    /// The one upstream of a rule that changes nothing of a request's path and draws no lots: all there is to decide.
-    pub plain: Option<UpstreamId>,
+    /// Its position in [`Table::gates`].
+    pub gate: u32,
     pub conditions: (u32, u32),
-    pub regex: Option<RegexId>,
-    /// Whether its rule answers preflights.
+    regex: u32,
+    plain: u32,
+}
+
+/// Whom a candidate lets in. Few are distinct, so candidates share them, and they stay in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Gate {
+    pub listeners: Listeners,
+    pub methods: MethodSet,
+    /// Whether the rule answers preflights.
     pub cors: bool,
+}
+
+/// No regex, no upstream.
+const NONE: u32 = u32::MAX;
+
+impl Candidate {
+    pub(crate) fn new(position: u32, form: &Form, gate: u32, plain: Option<UpstreamId>) -> Self {
+        Self {
+            form: position,
+            rule: form.rule,
+            gate,
+            conditions: (form.conditions.start, form.conditions.end),
+            regex: form.regex.map_or(NONE, RegexId::position),
+            plain: plain.map_or(NONE, |upstream| upstream.0),
+        }
+    }
+
+    /// The regex that the path must match beyond its literal head.
+    pub(crate) fn regex(&self) -> Option<RegexId> {
+        (self.regex != NONE).then_some(RegexId::at(self.regex))
+    }
+
+    /// The one upstream of a rule that changes nothing of a request's path and draws no lots: all there is to decide.
+    pub(crate) fn plain(&self) -> Option<UpstreamId> {
+        (self.plain != NONE).then_some(UpstreamId(self.plain))
+    }
 }
 
 impl Table {
@@ -133,17 +166,17 @@ impl Listeners {
 }
 
 #[cfg(test)]
+impl ListenerId {
+    /// A listener that serves nothing.
+    pub(crate) const NONE: Self = Self { named: 0, default: false };
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_candidate_is_one_cache_line() {
-        assert_eq!(size_of::<Candidate>(), 64);
+    fn a_candidate_is_half_a_cache_line() {
+        assert_eq!(size_of::<Candidate>(), 32);
     }
-}
-
-#[cfg(test)]
-impl ListenerId {
-    /// A listener that serves nothing.
-    pub(crate) const NONE: Self = Self { named: 0, default: false };
 }

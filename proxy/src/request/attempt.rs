@@ -59,14 +59,14 @@ pub fn attempt(exchange: &mut Exchange, now: Instant, chance: u64) -> Result<Dia
 /// When the exchange must be over, as far as is known now; `None`: only pauses are bounded.
 ///
 /// An explicit `timeout` covers the whole exchange. Without one there are 15 s until the response head, counted from
-/// the end of the request (an upload of an hour is no fault of the upstream's), and none for upgrades and gRPC streams.
+/// the end of the request (an upload of an hour is no fault of the upstream's), and none for gRPC streams. An upgrade is bounded until its 101.
 /// `attempt_timeout` bounds the present attempt until its head.
 pub fn deadline(exchange: &Exchange) -> Option<Instant> {
     let rule = exchange.generation.table.rule(exchange.rule?);
     let answered = exchange.head_at.is_some();
     let whole = match rule.timeout {
         Timeout::Total(limit) => exchange.started.checked_add(limit),
-        Timeout::Head(_) if answered || !exchange.request_complete || exchange.upgrade || exchange.grpc => None,
+        Timeout::Head(_) if answered || !exchange.request_complete || exchange.grpc => None,
         Timeout::Head(limit) => exchange.waiting_since().checked_add(limit),
         Timeout::Off => None,
     };
@@ -119,7 +119,7 @@ pub fn edit_request(node: &Node, exchange: &Exchange, inbound: &Inbound<'_>, hea
             head.insert(name, value);
         }
     }
-    if inbound.noted.expects {
+    if inbound.noted.expect {
         head.remove(http::header::EXPECT);
     }
     let Some(id) = exchange.rule else { return };

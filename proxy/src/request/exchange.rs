@@ -72,6 +72,7 @@ pub struct Exchange {
     pub(super) lease: Option<Lease>,
     pub(super) attempt_started: Option<Instant>,
     pub(super) head_at: Option<Instant>,
+    pub(super) answered_whole: Option<Instant>,
 
     pub(super) reason: Reason,
     /// What was sent to the client; 0: nothing.
@@ -111,7 +112,8 @@ impl Exchange {
             version: inbound.version,
             request_id,
             trace,
-            grpc: inbound.noted.grpc,
+            // gRPC is HTTP/2 and POST; a header alone does not make it.
+            grpc: inbound.noted.grpc && inbound.version == Version::Http2 && inbound.method == Method::POST,
             upgrade: inbound.upgrade,
             has_body: inbound.has_body,
             body_limit: None,
@@ -128,6 +130,7 @@ impl Exchange {
             lease: None,
             attempt_started: None,
             head_at: None,
+            answered_whole: None,
             reason: Reason::ClientGone,
             status: 0,
             received: 0,
@@ -152,6 +155,15 @@ impl Exchange {
 
     pub fn is_grpc(&self) -> bool {
         self.grpc
+    }
+
+    pub fn is_upgrade(&self) -> bool {
+        self.upgrade
+    }
+
+    /// The last byte of the upstream's answer is here.
+    pub fn answer_complete(&mut self, now: Instant) {
+        self.answered_whole = Some(now);
     }
 
     pub fn attempts(&self) -> u8 {
@@ -185,6 +197,21 @@ impl Exchange {
     /// Since when the proxy waits for the upstream's head.
     pub(super) fn waiting_since(&self) -> Instant {
         self.completed
+    }
+
+    /// The upstream's time, from the whole request (or the attempt, if that began later) to the last byte of its answer,
+    /// and ours, which is the rest without the client's upload. `None` where they can't be told apart: the answer began
+    /// before the request was whole, or was cut.
+    pub(super) fn latency(&self, now: Instant) -> Option<(Duration, Duration)> {
+        let (attempt, head, end) = (self.attempt_started?, self.head_at?, self.answered_whole.or(self.head_at)?);
+        let asked = attempt.max(self.completed);
+        if !self.request_complete || head < asked {
+            return None;
+        }
+        let theirs = end.saturating_duration_since(asked);
+        let whole = now.saturating_duration_since(self.started);
+        let upload = self.completed.saturating_duration_since(self.started);
+        Some((theirs, whole.saturating_sub(theirs).saturating_sub(upload)))
     }
 
     pub(super) fn is_idempotent(&self) -> bool {

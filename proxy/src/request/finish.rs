@@ -36,13 +36,12 @@ fn finish(exchange: &mut Exchange, now: Instant) {
         None => &exchange.node.no_route,
     };
     route.finish(upstream.map(|cells| &**cells), exchange.status, exchange.reason, duration);
-    if let (Some(cells), Some(_), Some(attempt)) = (upstream, exchange.head_at, exchange.attempt_started) {
-        if exchange.reason == Reason::Ok {
-            cells.attempt(AttemptOutcome::Ok);
+    if let Some(cells) = upstream.filter(|_| exchange.reason == Reason::Ok) {
+        cells.attempt(AttemptOutcome::Ok);
+        if let Some((theirs, ours)) = exchange.latency(now) {
+            cells.duration(theirs);
+            cells.added_latency(ours);
         }
-        cells.duration(now.saturating_duration_since(attempt));
-        // From the request's head to the attempt that was answered: what we cost it.
-        cells.added_latency(attempt.saturating_duration_since(exchange.started));
     }
     exchange.lease = None;
     if exchange.node.access_log.is_on() {

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 use weir_config::bootstrap::Network;
 use weir_policy::Headers;
 
@@ -21,21 +22,30 @@ pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-ho
 const PSEUDONYM: &str = "weir";
 
 /// The client: the peer itself, or, where the peer is a trusted hop, the last address of `X-Forwarded-For` that is not one.
+///
+/// From the right: each hop wrote the address that it saw, so the first one that is not ours is as far as we can know, and
+/// what stands before it may be anything. Where even that one is unreadable, the trusted hop behind it stands in.
 pub fn client(peer: IpAddr, trusted: &[Network], headers: &dyn Headers) -> IpAddr {
     if !is_trusted(peer, trusted) {
         return peer;
     }
-    let mut hops: Vec<IpAddr> = Vec::new();
-    headers.for_each("x-forwarded-for", &mut |line| {
-        let line = String::from_utf8_lossy(line);
-        hops.extend(line.split(',').map_while(|hop| parse_hop(hop.trim())));
-    });
-    // From the right: each hop wrote the address it saw, so the first one that is not ours is as far as we can know.
-    hops.iter().rev().copied().find(|&hop| !is_trusted(hop, trusted)).or(hops.first().copied()).unwrap_or(peer)
+    let mut lines: SmallVec<[String; 2]> = SmallVec::new();
+    headers.for_each("x-forwarded-for", &mut |line| lines.push(String::from_utf8_lossy(line).into_owned()));
+    let hops = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(str::trim).filter(|hop| !hop.is_empty());
+    let mut client = peer;
+    for hop in hops {
+        let Some(address) = parse_hop(hop) else { break };
+        client = address;
+        if !is_trusted(address, trusted) {
+            break;
+        }
+    }
+    client
 }
 
 fn parse_hop(hop: &str) -> Option<IpAddr> {
-    hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|a| a.ip())).map(|ip: IpAddr| ip.to_canonical())
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|a| a.ip())).map(|ip: IpAddr| ip.to_canonical())
 }
 
 pub fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
@@ -171,6 +181,9 @@ mod tests {
             ("10.2.2.2, 10.3.3.3", "10.2.2.2"),
             ("", "10.0.0.1"),
             ("garbage", "10.0.0.1"),
+            ("garbage, 6.6.6.6", "6.6.6.6"),
+            ("1.2.3.4, unknown, 10.9.9.9", "10.9.9.9"),
+            ("1.2.3.4, _hidden", "10.0.0.1"),
             ("[2001:db8::1]:5000", "2001:db8::1"),
         ] {
             assert_eq!(
@@ -179,6 +192,13 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn what_a_client_writes_in_a_line_of_its_own_does_not_hide_the_next() {
+        let headers = [("x-forwarded-for", "garbage"), ("X-Forwarded-For", "6.6.6.6")];
+        let peer: IpAddr = "10.0.0.1".parse().unwrap();
+        assert_eq!(client(peer, &networks(&["10.0.0.0/8"]), &headers), "6.6.6.6".parse::<IpAddr>().unwrap());
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Noted<'a> {
     pub content_length: Option<u64>,
     /// The content is gRPC's.
     pub grpc: bool,
+    /// There is an `Expect`, whatever it says: it is between the client and us.
+    pub expect: bool,
     /// The client waits for a word before it sends its body.
     pub expects: bool,
     /// Hops through proxies like this one so far.
@@ -41,10 +43,13 @@ impl<'a> Noted<'a> {
             noted.lines += 1;
             match name {
                 "via" => noted.hops += forwarded::hops(value),
-                "expect" => noted.expects |= value.eq_ignore_ascii_case(b"100-continue"),
+                "expect" => {
+                    noted.expect = true;
+                    noted.expects |= value.eq_ignore_ascii_case(b"100-continue");
+                }
                 "traceparent" => noted.traceparent = noted.traceparent.or(Some(value)),
                 "x-request-id" => noted.request_id = noted.request_id.or(Some(value)),
-                "content-type" => noted.grpc |= value.starts_with(b"application/grpc"),
+                "content-type" => noted.grpc |= is_grpc(value),
                 "content-length" => {
                     noted.content_length = str::from_utf8(value).ok().and_then(|text| text.parse().ok())
                 }
@@ -53,6 +58,12 @@ impl<'a> Noted<'a> {
         }
         noted
     }
+}
+
+/// `application/grpc`, `application/grpc+proto`; not `application/grpc-web`, which is another protocol.
+fn is_grpc(content_type: &[u8]) -> bool {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
 /// Takes the request in. Nothing can fail here, so that whatever follows has an exchange to answer and to log.
@@ -108,7 +119,7 @@ pub fn check<'a>(node: &Node, exchange: &Exchange, inbound: &Inbound<'a>) -> Res
         return Err(Reason::HeaderTooLarge.into());
     }
     let path = match path {
-        "*" => Cow::Borrowed("*"),
+        "*" => Cow::Borrowed("*"), // About the proxy itself; the route station answers it.
         path => path::normalise(path, listener.encoded_slashes).map_err(|_| Refusal::from(Reason::BadRequest))?,
     };
     if inbound.noted.content_length.is_some_and(|length| listener.body_bytes.is_some_and(|most| length > most)) {

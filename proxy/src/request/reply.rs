@@ -15,8 +15,6 @@ pub struct LocalReply {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Bytes,
-    /// It is what the rule says, so the rule's edits of answers hold for it.
-    pub by_rule: bool,
 }
 
 /// Why a request is not served, and what the client should know beside the reason.
@@ -102,13 +100,16 @@ pub fn refuse(exchange: &mut Exchange, refusal: &Refusal) -> LocalReply {
         headers.push(("content-type", "application/grpc".into()));
         headers.push(("grpc-status", grpc_status(refusal.reason, code).to_string()));
         headers.push(("grpc-message", format!("{}: {title}", refusal.reason.as_str())));
-        return LocalReply { status: 200, headers, body: Bytes::new(), by_rule: false };
+        return LocalReply { status: 200, headers, body: Bytes::new() };
     }
     exchange.status = code;
     headers.push(("content-type", PROBLEM.into()));
     let body = problem(refusal.reason, code, title, None, exchange.request_id.as_str());
-    LocalReply { status: code, headers, body, by_rule: false }
+    LocalReply { status: code, headers, body }
 }
+
+/// What is served in general; a rule may take less.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 const PROBLEM: &str = "application/problem+json";
 
@@ -146,7 +147,7 @@ pub fn refuse_head(refusal: &HeadRefusal, request_id: &str) -> (u16, Bytes) {
     };
     let body = problem(reason, code, title, Some(refusal.detail()), request_id);
     let phrase = http::StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason()).unwrap_or_default();
-    let allow = if kind == Kind::Method { "allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" } else { "" };
+    let allow = if kind == Kind::Method { format!("allow: {METHODS}\r\n") } else { String::new() };
     let mut answer = format!(
         "HTTP/1.1 {code} {phrase}\r\ncontent-type: {PROBLEM}\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\n\
          {allow}connection: close\r\n\r\n",
@@ -178,15 +179,20 @@ pub fn fixed(exchange: &mut Exchange, reply: &weir_policy::Reply) -> LocalReply 
     own(exchange, reply.status, content_type.into_iter().collect(), Bytes::copy_from_slice(reply.body.as_bytes()))
 }
 
+/// The answer to `OPTIONS *`, which asks about the server and not about a resource (RFC 9110 §9.3.7).
+pub fn options(exchange: &mut Exchange) -> LocalReply {
+    own(exchange, 204, vec![("allow", METHODS.to_owned())], Bytes::new())
+}
+
 /// The answer to a CORS preflight.
 pub fn preflight(exchange: &mut Exchange, headers: Vec<(&'static str, String)>) -> LocalReply {
-    LocalReply { by_rule: false, ..own(exchange, 204, headers, Bytes::new()) }
+    own(exchange, 204, headers, Bytes::new())
 }
 
 fn own(exchange: &mut Exchange, status: u16, headers: Vec<(&'static str, String)>, body: Bytes) -> LocalReply {
     exchange.reason = Reason::Ok;
     exchange.status = status;
-    LocalReply { status, headers, body, by_rule: true }
+    LocalReply { status, headers, body }
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ pub fn route(
     inbound: &Inbound<'_>,
     chance: u64,
 ) -> Result<Option<LocalReply>, Refusal> {
+    if head.path == "*" {
+        return Ok(Some(reply::options(exchange)));
+    }
     let generation = exchange.generation.clone();
     let decision = decide(&generation.table, head, &exchange.facts, chance);
     exchange.rule = decision.rule();

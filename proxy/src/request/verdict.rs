@@ -10,6 +10,13 @@ use super::edits::HeadMut;
 use super::exchange::Exchange;
 use crate::telemetry::labels::{AttemptOutcome, RetryOutcome};
 
+/// What an answer says about scripts from elsewhere (Fetch standard §3.3.3).
+const CORS: [HeaderName; 3] = [
+    http::header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    http::header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    http::header::ACCESS_CONTROL_EXPOSE_HEADERS,
+];
+
 /// How an attempt failed, whichever driver made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -18,6 +25,8 @@ pub enum Failure {
     ConnectTimeout,
     /// A kept connection proved dead before a byte of the answer came.
     DeadConnection,
+    /// HTTP/2: the upstream says that it has not looked at the request: the stream was refused, or is beyond its farewell.
+    Refused,
     /// The upstream broke off, or what it sent is no HTTP.
     Upstream,
     /// The upstream sent nothing for the rule's idle time.
@@ -50,7 +59,7 @@ pub fn failed(exchange: &mut Exchange, failure: Failure, answered: bool, replaya
     exchange.reason = match failure {
         Failure::Connect => Reason::ConnectFail,
         Failure::ConnectTimeout => Reason::ConnectTimeout,
-        Failure::DeadConnection | Failure::Upstream => Reason::UpstreamReset,
+        Failure::DeadConnection | Failure::Refused | Failure::Upstream => Reason::UpstreamReset,
         Failure::UpstreamIdle => Reason::UpstreamTimeout,
         Failure::Deadline => deadline_reason(exchange, now),
         Failure::ClientGone => Reason::ClientGone,
@@ -62,7 +71,7 @@ pub fn failed(exchange: &mut Exchange, failure: Failure, answered: bool, replaya
     let outcome = match failure {
         Failure::Connect => AttemptOutcome::ConnectFail,
         Failure::ConnectTimeout => AttemptOutcome::ConnectTimeout,
-        Failure::DeadConnection | Failure::Upstream => AttemptOutcome::Reset,
+        Failure::DeadConnection | Failure::Refused | Failure::Upstream => AttemptOutcome::Reset,
         Failure::UpstreamIdle | Failure::Deadline => AttemptOutcome::Timeout,
         // Neither says anything about the endpoint.
         _ => AttemptOutcome::ClientGone,
@@ -74,8 +83,8 @@ pub fn failed(exchange: &mut Exchange, failure: Failure, answered: bool, replaya
     }
     exchange.lease = None;
     let may_repeat = match failure {
-        // Nothing was sent, so nothing can happen twice.
-        Failure::Connect | Failure::ConnectTimeout => replayable,
+        // Nothing was sent, or nothing was done about it, so nothing can happen twice.
+        Failure::Connect | Failure::ConnectTimeout | Failure::Refused => replayable,
         // The service may have acted on it before the connection died.
         Failure::DeadConnection => exchange.is_idempotent() && replayable,
         _ => return Next::Reply,
@@ -110,6 +119,8 @@ pub fn answered(exchange: &mut Exchange, status: u16, now: Instant) {
 pub fn edit_response(exchange: &mut Exchange, origin: Option<&[u8]>, head: &mut dyn HeadMut) {
     let Some(id) = exchange.rule else { return };
     if let Some(headers) = cors_headers(&exchange.generation.table, id, origin) {
+        // The rule says who may read the answer; what the upstream says about it does not count.
+        CORS.iter().for_each(|name| head.remove(name));
         for (name, value) in headers {
             let Ok(value) = HeaderValue::from_str(&value) else { continue };
             let name = HeaderName::from_static(name);

@@ -53,7 +53,8 @@ fn upstream(error: &Error, reused: bool) -> Failure {
     match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => Failure::UpstreamIdle,
         ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError if reused => Failure::DeadConnection,
-        // HTTP/2: the stream was refused, or the connection was told to go away, before anything was done about it.
+        // Pingora marks so what HTTP/2 lets be tried again: a refused stream, one beyond a GOAWAY.
+        ErrorType::H2Error if error.retry() => Failure::Refused,
         _ if error.retry() => Failure::DeadConnection,
         _ => Failure::Upstream,
     }

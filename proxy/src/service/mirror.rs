@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{peer, view};
-use crate::node::Node;
 use crate::request::Exchange;
 use crate::request::attempt::Dial;
 use crate::telemetry::chance;
@@ -40,14 +39,10 @@ enum Piece {
 }
 
 impl Mirror {
-    /// Starts a copy where the decision asks for one.
-    pub fn start(
-        connector: &Arc<Connector>,
-        node: &Node,
-        exchange: &Exchange,
-        original: &RequestHeader,
-    ) -> Option<Self> {
-        let upstream = exchange.mirror()?;
+    /// Starts a copy where the decision asks for one. `head` is what the first upstream gets. What asks for another
+    /// protocol is not copied: it is the beginning of a conversation.
+    pub fn start(connector: &Arc<Connector>, exchange: &Exchange, head: &RequestHeader) -> Option<Self> {
+        let upstream = exchange.mirror().filter(|_| !exchange.is_upgrade())?;
         let lease = upstream.lease(chance(), &[])?;
         let slot = Slot::take()?;
         let timeouts = upstream.timeouts;
@@ -58,20 +53,19 @@ impl Mirror {
             idle: PATIENCE,
             upstream: upstream.clone(),
         });
-        let mut head = original.clone();
-        view::strip_request(&mut head);
-        view::write_request(node, exchange, original, &mut head).ok()?;
+        let head = head.clone();
+        let has_body = !exchange.is_request_complete();
         let (body, chunks) = mpsc::channel(QUEUE);
         let connector = connector.clone();
         tokio::spawn(async move {
             let _held = (lease, slot);
             let started = Instant::now();
-            if timeout(PATIENCE, send(&connector, &peer, head, chunks)).await.is_err() {
+            if timeout(PATIENCE, send(&connector, &peer, head, has_body, chunks)).await.is_err() {
                 tracing::debug!(peer = %peer, after = ?started.elapsed(), "a mirrored request took too long");
             }
         });
         let mut mirror = Self { body: Some(body) };
-        if exchange.is_request_complete() {
+        if !has_body {
             mirror.end();
         }
         Some(mirror)
@@ -101,11 +95,14 @@ async fn send(
     connector: &Connector,
     peer: &HttpPeer,
     mut head: RequestHeader,
+    has_body: bool,
     mut body: mpsc::Receiver<Piece>,
 ) -> pingora::Result<()> {
     let (mut session, _) = connector.get_http_session(peer).await?;
     if session.as_http2().is_some() {
         view::into_h2(&mut head, peer.is_tls())?;
+    } else {
+        view::into_h1(&mut head, has_body)?;
     }
     session.write_request_header(Box::new(head)).await?;
     loop {

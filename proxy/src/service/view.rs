@@ -102,24 +102,6 @@ pub fn write_request(
     }
 }
 
-/// Takes away what belongs to the client's own connection (RFC 9110 §7.6.1) and its framing. For copies: on the way of the
-/// original Pingora does it.
-pub fn strip_request(head: &mut RequestHeader) {
-    if let Some(connection) = head.remove_header(&header::CONNECTION)
-        && let Ok(nominated) = connection.to_str()
-    {
-        for name in nominated.split(',').filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()) {
-            if name != header::CONTENT_LENGTH {
-                head.remove_header(&name);
-            }
-        }
-    }
-    let standard =
-        [KEEP_ALIVE, PROXY_CONNECTION, header::UPGRADE, header::TE, header::TRAILER, header::PROXY_AUTHORIZATION];
-    standard.iter().for_each(|name| drop(head.remove_header(name)));
-    head.set_version(http::Version::HTTP_11);
-}
-
 /// HTTP/2 may split cookies over several lines; outside of it they are one (RFC 9113 §8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let joined = {
@@ -129,6 +111,16 @@ fn join_cookies(headers: &mut HeaderMap) {
     if let Some(Ok(joined)) = joined.map(HeaderValue::try_from) {
         headers.insert(header::COOKIE, joined);
     }
+}
+
+/// Makes a copy's head into HTTP/1's: a body of unknown length is chunked.
+pub fn into_h1(head: &mut RequestHeader, has_body: bool) -> pingora::Result<()> {
+    head.set_version(http::Version::HTTP_11);
+    head.remove_header(&header::TE);
+    if has_body && !head.headers.contains_key(header::CONTENT_LENGTH) {
+        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
+    Ok(())
 }
 
 /// Makes a copy's head into HTTP/2's: the authority goes into the target.
@@ -164,16 +156,12 @@ pub fn write_response(exchange: &mut Exchange, original: &RequestHeader, head: &
 
 /// What the upstream said about its own connection (RFC 9110 §7.6.1). `Transfer-Encoding` is the driver's.
 fn strip_hop_by_hop(head: &mut ResponseHeader) {
-    if let Some(connection) = head.remove_header(&header::CONNECTION)
-        && let Ok(nominated) = connection.to_str()
-    {
-        for name in nominated.split(',').map(str::trim) {
-            if let Ok(name) = HeaderName::from_bytes(name.as_bytes())
-                && !matches!(name, header::TRANSFER_ENCODING | header::CONTENT_LENGTH)
-            {
-                head.remove_header(&name);
-            }
-        }
+    if head.headers.contains_key(header::CONNECTION) {
+        let lines = head.headers.get_all(header::CONNECTION).iter().filter_map(|line| line.to_str().ok());
+        let names = lines.flat_map(|line| line.split(',')).filter_map(|name| HeaderName::try_from(name.trim()).ok());
+        let nominated: SmallVec<[HeaderName; 4]> =
+            names.filter(|name| !matches!(*name, header::TRANSFER_ENCODING | header::CONTENT_LENGTH)).collect();
+        nominated.iter().chain([&header::CONNECTION]).for_each(|name| drop(head.remove_header(name)));
     }
     for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &header::UPGRADE, &header::TE] {
         if head.headers.contains_key(name) {

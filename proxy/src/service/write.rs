@@ -16,7 +16,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Writes a whole answer. A connection whose request body is not worth reading to its end is closed after it.
 pub async fn reply(session: &mut Session, exchange: &mut Exchange, answer: LocalReply) -> pingora::Result<()> {
-    let LocalReply { status, headers, body, by_rule } = answer;
+    let LocalReply { status, headers, body } = answer;
     let bodiless = matches!(status, 100..200 | 204 | 304);
     let mut head = ResponseHeader::build(status, Some(headers.len() + 3))?;
     for (name, value) in headers {
@@ -25,7 +25,9 @@ pub async fn reply(session: &mut Session, exchange: &mut Exchange, answer: Local
     if !bodiless && !exchange.is_grpc() {
         head.insert_header(header::CONTENT_LENGTH, body.len())?;
     }
-    if by_rule {
+    // A rule's edits hold for our answers as for the upstream's: a script must be able to read why it was refused. A
+    // preflight's answer says all of it itself.
+    if !head.headers.contains_key(header::ACCESS_CONTROL_ALLOW_METHODS) {
         let origin = session.req_header().headers.get(header::ORIGIN).map(http::HeaderValue::as_bytes);
         verdict::edit_response(exchange, origin, &mut head);
     }

@@ -1,16 +1,22 @@
 //! The mesh document as a file that is watched.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures::FutureExt;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::{SourceError, apply};
 use crate::node::Node;
+
+/// The link that Kubernetes renames when a mounted ConfigMap changes; the file itself is a link through it, and hears
+/// nothing.
+const CONFIG_MAP: &str = "..data";
 
 /// How long a changed file must rest before it is read.
 const QUIET: Duration = Duration::from_millis(25);
@@ -29,7 +35,10 @@ pub fn watch(node: Arc<Node>, file: PathBuf, state: PathBuf) -> anyhow::Result<W
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let of_interest = |event: &notify::Event| {
             // Reading is an event too; ours must not wake us.
-            !event.kind.is_access() && event.paths.iter().any(|path| path.file_name() == name.as_deref())
+            let ours = |path: &PathBuf| {
+                path.file_name() == name.as_deref() || path.file_name().is_some_and(|name| name == CONFIG_MAP)
+            };
+            !event.kind.is_access() && event.paths.iter().any(ours)
         };
         if event.as_ref().map_or(true, of_interest) {
             tell.notify_one();
@@ -48,7 +57,10 @@ pub fn watch(node: Arc<Node>, file: PathBuf, state: PathBuf) -> anyhow::Result<W
             changed.notified().await;
             // A file that is written in place is empty for a moment, and then a part of itself.
             while timeout(QUIET, changed.notified()).await.is_ok() {}
-            refresh(&node, &file, &state).await;
+            // One document that is too much for us must not be the last that is looked at.
+            if AssertUnwindSafe(refresh(&node, &file, &state)).catch_unwind().await.is_err() {
+                node.metrics.panicked();
+            }
         }
     };
     let until_ended = async {

@@ -20,7 +20,7 @@ use crate::index::{Hook, Index, Kind};
 use crate::method::Methods;
 use crate::pattern::{Condition, Regexes};
 use crate::rule::{Form, Rule};
-use crate::table::{Candidate, Listeners, MAX_LISTENERS, Table, UpstreamId};
+use crate::table::{Candidate, Gate, Listeners, MAX_LISTENERS, Table, UpstreamId};
 
 /// What came of a document.
 #[derive(Debug)]
@@ -144,11 +144,12 @@ impl<'m> Compiler<'m> {
         let (hosts, hooked) = self.hooked();
         let hooks: Vec<Hook<'_>> = hooked.iter().map(|(hook, _)| *hook).collect();
         let index = Index::build(&hosts, &hooks);
-        let candidates = hooked.iter().map(|(_, form)| self.candidate(*form)).collect();
+        let (candidates, gates) = self.candidates(&hooked);
         let warnings = unreachable::warnings(self.mesh, &self.rules, &self.forms, &self.conditions, &hooked);
         let table = Table {
             index,
             candidates,
+            gates,
             rules: self.rules,
             upstreams: self.upstreams,
             listeners: self.listeners,
@@ -191,18 +192,20 @@ impl<'m> Compiler<'m> {
         (hosts, hooked)
     }
 
-    fn candidate(&self, position: u32) -> Candidate {
-        let form = &self.forms[position as usize];
-        let rule = &self.rules[form.rule.0 as usize];
-        Candidate {
-            listeners: rule.listeners,
-            methods: form.methods,
-            form: position,
-            rule: form.rule,
-            plain: rule.plain().filter(|_| form.is_as_written()),
-            conditions: (form.conditions.start, form.conditions.end),
-            regex: form.regex,
-            cors: rule.cors.is_some(),
-        }
+    /// The candidates in the order of the index, and the gates that they share.
+    fn candidates(&self, hooked: &[(Hook<'_>, u32)]) -> (Vec<Candidate>, Vec<Gate>) {
+        let mut numbers: BTreeMap<Gate, u32> = BTreeMap::new();
+        let mut gates = Vec::new();
+        let candidate = |(_, position): &(Hook<'_>, u32)| {
+            let form = &self.forms[*position as usize];
+            let rule = &self.rules[form.rule.0 as usize];
+            let gate = Gate { listeners: rule.listeners, methods: form.methods, cors: rule.cors.is_some() };
+            let number = *numbers.entry(gate).or_insert_with(|| {
+                gates.push(gate);
+                gates.len() as u32 - 1
+            });
+            Candidate::new(*position, form, number, rule.plain().filter(|_| form.is_as_written()))
+        };
+        (hooked.iter().map(candidate).collect(), gates)
     }
 }

@@ -32,7 +32,8 @@ has passed that size.",
     example: r#"filters = [
     { kind = "deny", addresses = ["192.0.2.0/24", "2001:db8::/32"] },
     { kind = "deny", methods = ["POST"], headers = { user-agent = { regex = "(?i)evilbot" } } },
-    { kind = "deny", paths = ["/admin/*", "~\\$\\{jndi:"], body_over = "64KiB" },
+    { kind = "deny", headers = { x-api-version = { regex = "\\$\\{jndi:" } } },
+    { kind = "deny", paths = ["/admin/*", "~(?i)%24%7Bjndi:"], body_over = "64KiB" },
 ]"#,
 };
 

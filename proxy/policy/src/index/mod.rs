@@ -41,6 +41,7 @@ impl Index {
                 None => any = Some(root),
             }
         }
+        tree.finish();
         Self { exact: HostMap::new(&exact), wildcard: HostMap::new(&wildcard), any, tree }
     }
 

@@ -39,12 +39,12 @@ pub(crate) enum Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     nodes: Vec<Node>,
-    /// The first byte of each node's label; 0 where it is empty.
+    /// The first byte of each node's label; 0 where it is empty. At the end, [`PADDING`].
     first: Vec<u8>,
 }
 
-/// Children among which a byte is found faster one by one.
-const FEW: usize = 4;
+/// Zeros after the last first byte, so that sixteen can be read where one is left.
+const PADDING: usize = 15;
 
 /// Bytes of a label that one node holds.
 const LABEL: usize = 32;
@@ -97,6 +97,11 @@ impl Tree {
             }
         }
         root
+    }
+
+    /// To be called once all trees are grown, and before one is asked.
+    pub(crate) fn finish(&mut self) {
+        self.first.extend([0; PADDING]);
     }
 
     /// Adds a node for what all these hooks have in common after `depth` bytes, or as much of it as one node can hold.
@@ -159,25 +164,41 @@ impl Tree {
     fn descend(&self, root: NodeId, path: &[u8]) -> NodeId {
         let mut deepest = NONE;
         let mut id = root;
+        // Bytes of the node's label that are known to match: the first, after a step to a child.
+        let mut known = 0;
         loop {
             let node = &self.nodes[id as usize];
-            let label = &node.label[..usize::from(node.label_length)];
+            let label = &node.label[known..usize::from(node.label_length)];
             let depth = node.depth as usize;
-            if !path.get(depth - label.len()..).is_some_and(|rest| rest.starts_with(label)) {
+            if !label.is_empty() && !path.get(depth - label.len()..).is_some_and(|rest| rest.starts_with(label)) {
                 return deepest;
             }
+
             deepest = id;
             let Some(byte) = path.get(depth) else { return deepest };
-            let children = node.children as usize..node.children as usize + usize::from(node.children_count);
-            let first = &self.first[children];
-            let child = match first.len() {
-                0..=FEW => first.iter().position(|first| first == byte),
-                _ => memchr::memchr(*byte, first),
-            };
-            let Some(child) = child else { return deepest };
-            id = node.children + child as NodeId;
+            let (start, count) = (node.children as usize, usize::from(node.children_count));
+            let Some(child) = position(*byte, &self.first, start..start + count) else { return deepest };
+            id = child as NodeId;
+            known = 1;
         }
     }
+}
+
+/// The position of a byte in a part of a list, sixteen at a time: which of few children is taken cannot be predicted, so
+/// a branch for each would cost more than the comparison. The list goes on for [`PADDING`] bytes after the part.
+fn position(byte: u8, list: &[u8], part: Range<usize>) -> Option<usize> {
+    const ONES: u128 = u128::MAX / 0xff;
+    for start in part.clone().step_by(16) {
+        let sixteen: [u8; 16] = list.get(start..start + 16)?.try_into().ok()?;
+        let differs = u128::from_le_bytes(sixteen) ^ (ONES * u128::from(byte));
+        // The lowest byte that is zero shows in the lowest bit set ("Bit Twiddling Hacks", haszero).
+        let zeros = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        if zeros != 0 {
+            let at = start + zeros.trailing_zeros() as usize / 8;
+            return (at < part.end).then_some(at);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -192,6 +213,7 @@ mod tests {
             sorted.iter().map(|(path, kind)| Hook { host: 0, path: path.as_bytes(), kind: *kind }).collect();
         let mut tree = Tree::default();
         let root = tree.grow(&hooks, 0);
+        tree.finish();
         let mut found = Vec::new();
         let none: Option<()> = tree.find(root, path.as_bytes(), &mut |range| {
             found.extend_from_slice(&sorted[range]);
@@ -246,6 +268,18 @@ mod tests {
         assert_eq!(found(&hooks, &longer[..longer.len() - 1]).len(), 2);
         assert_eq!(found(&hooks, &long[..long.len() - 1]), [("/a", Kind::Regex)]);
         assert_eq!(found(&[(long.as_str(), Kind::Prefix)], "/a"), []);
+    }
+
+    #[test]
+    fn a_byte_is_found_where_it_stands() {
+        let all: Vec<u8> = (0..=255).rev().collect();
+        let list = [&[7; 3], all.as_slice(), &[0; PADDING]].concat();
+        for length in 0..=256 {
+            for (at, byte) in all.iter().enumerate() {
+                let part = 3..3 + length;
+                assert_eq!(position(*byte, &list, part), (at < length).then_some(3 + at), "{byte} in {length}");
+            }
+        }
     }
 
     #[test]
