@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use super::framing::Framing;
 use super::guard::{Guard, Transport};
 use super::hall::Hall;
-use super::head::{Fault, HeadInfo, Reader, Refusal};
+use super::head::{Body, Fault, HeadInfo, Reader, Refusal};
 use super::phase::{Phase, reached};
+use super::upgrading::{self, Upgrading};
 use super::{h2, seat::Seat};
 
 /// What the bytes after a wait turned out to be.
@@ -119,8 +120,15 @@ where
     let facts = guard.facts().clone();
     facts.begin_request();
 
+    let may_upgrade = head.body == Body::None && upgrading::may_ask(&bytes);
     let mut session = ServerSession::new_http1(guard);
     session.set_pipelined_prefix(bytes);
+    if may_upgrade {
+        if !session.read_request().await.is_ok_and(|whole| whole) {
+            return None;
+        }
+        session = ServerSession::new_custom(Box::new(Upgrading::new(session)));
+    }
     let kept = hall.app.process_new_http(session, facts.stage().leaving()).await;
     facts.set_deadline(None);
 

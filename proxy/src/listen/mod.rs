@@ -33,6 +33,7 @@ mod seat;
 mod stream;
 mod terms;
 mod tls;
+mod upgrading;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
