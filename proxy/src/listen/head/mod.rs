@@ -118,6 +118,9 @@ impl Reader {
     /// `window` is as much of the bytes as the head may have.
     fn step(&mut self, window: &[u8], rules: &Rules) -> Result<Option<HeadInfo>, Fault> {
         loop {
+            if self.searched == self.line && self.take_good_line(window, rules)? {
+                continue;
+            }
             let Some(found) = memchr(b'\n', &window[self.searched..]) else {
                 self.searched = window.len();
                 if self.request.is_none() {
@@ -140,50 +143,85 @@ impl Reader {
                 (None, true) => return Err(Fault::EmptyLines),
                 (None, false) => self.request = Some(request_line(line, self.line)?),
                 (Some(request), true) => return self.whole(request, window, end + 1).map(Some),
-                (Some(_), false) => self.header(line, self.line, rules)?,
+                (Some(_), false) => {
+                    let (name, value) = header_line(window, self.line..self.line + line.len())?;
+                    self.header(window, name, value, rules)?;
+                }
             }
-            self.line = end + 1;
-            self.searched = self.line;
+            self.next_line(end + 1);
         }
     }
 
-    fn header(&mut self, line: &[u8], at: usize, rules: &Rules) -> Result<(), Fault> {
+    fn next_line(&mut self, at: usize) {
+        self.line = at;
+        self.searched = at;
+    }
+
+    /// Takes a line of the common forms if it is whole and good, in one pass. Any other is left to the slow way, which
+    /// says what is wrong with it.
+    fn take_good_line(&mut self, window: &[u8], rules: &Rules) -> Result<bool, Fault> {
+        let start = self.line;
+        let rest = &window[start..];
+        let word = syntax::token(rest);
+        if self.request.is_none() {
+            if word == 0 || word > METHOD_BYTES || !rest[word..].starts_with(b" /") || &rest[..word] == b"CONNECT" {
+                return Ok(false);
+            }
+            let target = &rest[word + 1..];
+            let (path, query) = syntax::path_then_query(target);
+            let end = word + 1 + path + query;
+            let version = match rest.get(end..end + 11) {
+                Some(b" HTTP/1.1\r\n") => Version::Http11,
+                Some(b" HTTP/1.0\r\n") => Version::Http10,
+                _ => return Ok(false),
+            };
+            if path + query > rules.target || syntax::climbs_above_root(&target[..path]) {
+                return Ok(false);
+            }
+            let (method, target) = (start..start + word, start + word + 1..start + end);
+            self.request = Some(RequestLine { start, method, target, version, authority: None });
+            self.next_line(start + end + 11);
+            return Ok(true);
+        }
+        if word == 0 || rest.get(word) != Some(&b':') {
+            return Ok(false);
+        }
+        let end = word + 1 + syntax::text(&rest[word + 1..]);
+        if rest.get(end..end + 2) != Some(b"\r\n") {
+            return Ok(false);
+        }
+        let value = trimmed(window, start + word + 1..start + end);
+        self.header(window, start..start + word, value, rules)?;
+        self.next_line(start + end + 2);
+        Ok(true)
+    }
+
+    /// A header line that is whole and by itself well-formed: what it means for the request.
+    fn header(&mut self, window: &[u8], name: Range<usize>, value: Range<usize>, rules: &Rules) -> Result<(), Fault> {
         self.headers += 1;
         if self.headers > rules.headers {
             return Err(Fault::TooManyHeaders);
         }
-        let length = syntax::token(line);
-        let value = match line.get(length) {
-            Some(b':') if length > 0 => syntax::field_value(&line[length + 1..])?,
-            Some(b':') => return Err(Fault::HeaderName),
-            Some(b' ' | b'\t') if length == 0 => return Err(Fault::Fold),
-            Some(b' ' | b'\t') => return Err(Fault::HeaderSpace),
-            Some(b'\r') => return Err(Fault::BareCr),
-            Some(_) => return Err(Fault::HeaderName),
-            None => return Err(Fault::HeaderColon),
-        };
-        let name = &line[..length];
-        match length {
-            4 if name.eq_ignore_ascii_case(b"host") => {
+        let is_name = |wanted: &[u8]| window[name.clone()].eq_ignore_ascii_case(wanted);
+        match name.len() {
+            4 if is_name(b"host") => {
                 if self.host.is_some() {
                     return Err(Fault::HostRepeated);
                 }
-                syntax::authority(value)?;
-                // The value is a part of the line: its place is where it ends before the white space at the end.
-                let end = at + line.trim_ascii_end().len();
-                self.host = Some(end - value.len()..end);
+                syntax::authority(&window[value.clone()])?;
+                self.host = Some(value);
             }
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
+            14 if is_name(b"content-length") => {
                 if self.length.is_some() {
                     return Err(Fault::LengthRepeated);
                 }
-                self.length = Some(syntax::length(value).ok_or(Fault::Length)?);
+                self.length = Some(syntax::length(&window[value]).ok_or(Fault::Length)?);
             }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+            17 if is_name(b"transfer-encoding") => {
                 if self.chunked {
                     return Err(Fault::EncodingRepeated);
                 }
-                if !value.eq_ignore_ascii_case(b"chunked") {
+                if !window[value].eq_ignore_ascii_case(b"chunked") {
                     return Err(Fault::Encoding);
                 }
                 self.chunked = true;
@@ -211,6 +249,36 @@ impl Reader {
         };
         Ok(HeadInfo { start: request.start, end, version: request.version, body })
     }
+}
+
+/// Where name and value are in the header line at `range` of `bytes`.
+fn header_line(bytes: &[u8], range: Range<usize>) -> Result<(Range<usize>, Range<usize>), Fault> {
+    let line = &bytes[range.clone()];
+    let name = syntax::token(line);
+    match line.get(name) {
+        Some(b':') if name > 0 => {}
+        Some(b' ' | b'\t') if name == 0 => return Err(Fault::Fold),
+        Some(b' ' | b'\t') => return Err(Fault::HeaderSpace),
+        Some(b'\r') => return Err(Fault::BareCr),
+        Some(_) => return Err(Fault::HeaderName),
+        None => return Err(Fault::HeaderColon),
+    }
+    let value = &line[name + 1..];
+    match value.get(syntax::text(value)) {
+        None => {
+            let colon = range.start + name;
+            Ok((range.start..colon, trimmed(bytes, colon + 1..range.end)))
+        }
+        Some(b'\r') => Err(Fault::BareCr),
+        Some(_) => Err(Fault::HeaderValue),
+    }
+}
+
+/// `range` of `bytes` without the white space around it.
+fn trimmed(bytes: &[u8], range: Range<usize>) -> Range<usize> {
+    let text = &bytes[range.clone()];
+    let start = range.start + (text.len() - text.trim_ascii_start().len());
+    start..start + text.trim_ascii().len()
 }
 
 fn without_cr(line: &[u8]) -> &[u8] {
