@@ -698,6 +698,22 @@ async fn an_upgraded_connection_is_a_tunnel_until_either_side_ends_it() -> Claim
 }
 
 #[tokio::test]
+async fn every_tunnel_of_two_hundred_holds_however_fast_its_upstream_answers() -> Claim {
+    let upstream = Upstream::scripted("a", |x| upgrades(x).boxed()).await?;
+    let proxy = front(&upstream, "h1").await?;
+    for n in 0..200 {
+        let mut client = proxy.h1().await?;
+        client.write(UPGRADE).await?;
+        assert_eq!(client.head("GET").await?.status, 101);
+        client.write("ping").await?;
+        assert_eq!(client.exactly(4).await?, "ping", "tunnel {n}");
+    }
+    let first = &upstream.requests()[0];
+    assert!(!first.has("transfer-encoding") && !first.has("content-length"), "the question has no body: {first:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_silent_tunnel_ends_at_the_idle_time_and_not_at_the_default_for_answers() -> Claim {
     let upstream = Upstream::scripted("a", |x| upgrades(x).boxed()).await?;
     let proxy = Proxy::start(upstream.mesh_with("idle_timeout = '400ms'")).await?;

@@ -103,27 +103,19 @@ impl Leaving {
     }
 
     /// An established WebSocket, and its path.
-    ///
-    /// Pingora 0.9.1 ends a tunnel at once when it reads a quick upstream's 101 before the end of the request's empty
-    /// body (cloudflare/pingora#946). How a socket comes about is no claim of this file, so another one is opened then.
     async fn web_socket(&self) -> anyhow::Result<(H1, String)> {
-        let mut n = 0;
-        until_async("an established WebSocket", async || {
-            n += 1;
-            let path = format!("/socket/{n}");
-            let mut client = self.proxy.h1().await.ok()?;
-            let upgrade = Request::get(&path)
-                .header("connection", "Upgrade")
-                .header("upgrade", "websocket")
-                .header("sec-websocket-version", "13")
-                .header("sec-websocket-key", KEY);
-            client.write(upgrade.bytes()).await.ok()?;
-            let head = client.head("GET").await.ok()?;
-            assert_eq!((head.status, head.header("sec-websocket-accept")), (101, Some(ACCEPT)));
-            says_hello(&mut client).await.ok()?;
-            Some((client, path))
-        })
-        .await
+        let path = "/socket/1".to_owned();
+        let mut client = self.proxy.h1().await?;
+        let upgrade = Request::get(&path)
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", KEY);
+        client.write(upgrade.bytes()).await?;
+        let head = client.head("GET").await?;
+        assert_eq!((head.status, head.header("sec-websocket-accept")), (101, Some(ACCEPT)));
+        says_hello(&mut client).await?;
+        Ok((client, path))
     }
 }
 
