@@ -15,7 +15,7 @@ use super::guard::{Guard, Transport};
 use super::hall::Hall;
 use super::head::{Body, Fault, HeadInfo, Reader, Refusal};
 use super::phase::{Phase, reached};
-use super::upgrading::{self, Upgrading};
+use super::upgrading::Upgrading;
 use super::{h2, seat::Seat};
 
 /// What the bytes after a wait turned out to be.
@@ -120,10 +120,9 @@ where
     let facts = guard.facts().clone();
     facts.begin_request();
 
-    let may_upgrade = head.body == Body::None && upgrading::may_ask(&bytes);
     let mut session = ServerSession::new_http1(guard);
     session.set_pipelined_prefix(bytes);
-    if may_upgrade {
+    if head.websocket && head.body == Body::None {
         if !session.read_request().await.is_ok_and(|whole| whole) {
             return None;
         }

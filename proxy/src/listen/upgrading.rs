@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream as Messages;
 use http::HeaderMap;
-use memchr::memmem;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
@@ -26,13 +25,6 @@ pub(super) struct Upgrading {
     /// The head went to an upstream: from here on the body is said to be still to come. Before, Pingora would make a
     /// chunked request of it.
     asked: bool,
-}
-
-/// Whether a head may ask for a WebSocket. What it really asks for Pingora says, when it has read it.
-pub(super) fn may_ask(head: &[u8]) -> bool {
-    let value = memmem::find(head, b"pgrade:").map(|at| &head[at + b"pgrade:".len()..]);
-    let value = value.and_then(|rest| rest.split(|&byte| byte == b'\r').next());
-    value.is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 impl Upgrading {

@@ -136,6 +136,18 @@ async fn the_certificate_is_chosen_by_the_name_the_client_asks_for() {
 }
 
 #[tokio::test]
+async fn a_client_that_names_no_host_gets_the_first_certificate() {
+    let authority = Authority::new();
+    let world = authority.world(BOTH);
+    let mut silent = ClientConfig::clone(&authority.client(&[&version::TLS13], &[]));
+    silent.enable_sni = false;
+    let silent = Arc::new(silent);
+    let mut client = Client::new(shake(&world, silent.clone(), "a.test").await.expect("the first is for a.test"));
+    assert_eq!(client.get("/facts").await.body, "h2=false tls=Tls13 sni=- peer=127.0.0.1");
+    assert!(shake(&world, silent, "b.test").await.is_err(), "the first is not for b.test");
+}
+
+#[tokio::test]
 async fn a_session_is_resumed_without_a_full_handshake() {
     let authority = Authority::new();
     let world = authority.world(BOTH);

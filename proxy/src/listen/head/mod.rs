@@ -46,6 +46,8 @@ pub struct HeadInfo {
     pub end: usize,
     pub version: Version,
     pub body: Body,
+    /// It asks for a WebSocket, as far as a single header tells.
+    pub websocket: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,7 @@ pub struct Reader {
     host: Option<Range<usize>>,
     length: Option<u64>,
     chunked: bool,
+    websocket: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -211,6 +214,7 @@ impl Reader {
                 syntax::authority(&window[value.clone()])?;
                 self.host = Some(value);
             }
+            7 if is_name(b"upgrade") => self.websocket |= window[value].eq_ignore_ascii_case(b"websocket"),
             14 if is_name(b"content-length") => {
                 if self.length.is_some() {
                     return Err(Fault::LengthRepeated);
@@ -247,7 +251,7 @@ impl Reader {
             (false, None | Some(0)) => Body::None,
             (false, Some(length)) => Body::Length(length),
         };
-        Ok(HeadInfo { start: request.start, end, version: request.version, body })
+        Ok(HeadInfo { start: request.start, end, version: request.version, body, websocket: self.websocket })
     }
 }
 

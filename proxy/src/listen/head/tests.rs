@@ -14,7 +14,8 @@ fn verdict(head: &str) -> Result<Option<HeadInfo>, Fault> {
 /// Taken in full, from the first byte to the last.
 fn takes(head: &str, version: Version, body: Body) {
     let start = if head.starts_with("\r\n") { 2 } else { 0 };
-    assert_eq!(verdict(head), Ok(Some(HeadInfo { start, end: head.len(), version, body })), "{head:?}");
+    let websocket = head.contains("websocket");
+    assert_eq!(verdict(head), Ok(Some(HeadInfo { start, end: head.len(), version, body, websocket })), "{head:?}");
 }
 
 #[test]
@@ -56,6 +57,7 @@ fn well_formed_heads_are_taken() {
         "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nX-Content-Length: 010\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX-Upgrade: x\r\nUPGRADE: h2c\r\nUPGRADE:websocket\r\n\r\n",
     ];
     for head in plain {
         takes(head, Http11, Body::None);
