@@ -36,7 +36,9 @@ fn deciding(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     group.sample_size(50);
     let mut bench = |name: &str, head: RequestHead<'_>| {
-        group.bench_function(name, |bencher| bencher.iter(|| decide(&table, black_box(&head), &facts, black_box(1 << 60))));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| decide(&table, black_box(&head), &facts, black_box(1 << 60)))
+        });
     };
     bench("plain", head("api.example.com", "/plain/x"));
     bench("plain, by a wildcard host", head("a.b.example.com", "/plain/x"));

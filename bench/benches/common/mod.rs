@@ -1,4 +1,4 @@
-//! Documents of many routes, and requests that ask for each of them in no order that a cache could guess.
+//! Documents of many routes, and requests that ask for them.
 
 #![allow(dead_code)]
 
@@ -9,10 +9,6 @@ use std::time::Duration;
 use weir_config::mesh::{Backends, Match, Mesh, Route, Rule, Upstream};
 use weir_config::names::{Host, Name, PathPattern};
 use weir_policy::{Facts, RequestHead, Table, compile};
-
-/// Requests of one round. As many whatever the number of routes, so that what the requests themselves cost the caches is
-/// the same.
-pub const REQUESTS: usize = 10_000;
 
 pub fn name(text: &str) -> Name {
     Name::parse(text).expect("a name")
@@ -66,11 +62,6 @@ pub fn facts(table: &Table) -> Facts {
         port: 443,
         now: Duration::ZERO,
     }
-}
-
-/// The numbers of the routes that the requests of a round ask for.
-pub fn asked(routes: usize) -> impl Iterator<Item = usize> {
-    (0..REQUESTS).map(move |request| request * 7919 % REQUESTS % routes)
 }
 
 const HEADERS: [(&str, &str); 4] =

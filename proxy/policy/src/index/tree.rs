@@ -43,8 +43,8 @@ pub(crate) struct Tree {
     first: Vec<u8>,
 }
 
-/// Zeros after the last first byte, so that sixteen can be read where one is left.
-const PADDING: usize = 15;
+/// Zeros after the last first byte, so that eight can be read where one is left.
+const PADDING: usize = 7;
 
 /// Bytes of a label that one node holds.
 const LABEL: usize = 32;
@@ -162,35 +162,42 @@ impl Tree {
 
     /// The deepest node whose bytes the path begins with; [`NONE`] if it does not begin with the root's.
     fn descend(&self, root: NodeId, path: &[u8]) -> NodeId {
-        let mut deepest = NONE;
-        let mut id = root;
-        // Bytes of the node's label that are known to match: the first, after a step to a child.
-        let mut known = 0;
-        loop {
-            let node = &self.nodes[id as usize];
-            let label = &node.label[known..usize::from(node.label_length)];
-            let depth = node.depth as usize;
-            if !label.is_empty() && !path.get(depth - label.len()..).is_some_and(|rest| rest.starts_with(label)) {
-                return deepest;
+        let node = &self.nodes[root as usize];
+        let Some(mut rest) = path.strip_prefix(node.label()) else { return NONE };
+        let (mut deepest, mut children) = (root, node.children());
+        while let Some((byte, after)) = rest.split_first() {
+            let Some(child) = position(*byte, &self.first, children) else { break };
+            let node = &self.nodes[child];
+            // The first byte of its label is the one that led here.
+            if node.label_length == 1 {
+                rest = after;
+            } else {
+                let Some(more) = rest.strip_prefix(node.label()) else { break };
+                rest = more;
             }
-
-            deepest = id;
-            let Some(byte) = path.get(depth) else { return deepest };
-            let (start, count) = (node.children as usize, usize::from(node.children_count));
-            let Some(child) = position(*byte, &self.first, start..start + count) else { return deepest };
-            id = child as NodeId;
-            known = 1;
+            (deepest, children) = (child as NodeId, node.children());
         }
+        deepest
     }
 }
 
-/// The position of a byte in a part of a list, sixteen at a time: which of few children is taken cannot be predicted, so
+impl Node {
+    fn label(&self) -> &[u8] {
+        &self.label[..usize::from(self.label_length)]
+    }
+
+    fn children(&self) -> Range<usize> {
+        self.children as usize..self.children as usize + usize::from(self.children_count)
+    }
+}
+
+/// The position of a byte in a part of a list, eight at a time: which of few children is taken cannot be predicted, so
 /// a branch for each would cost more than the comparison. The list goes on for [`PADDING`] bytes after the part.
 fn position(byte: u8, list: &[u8], part: Range<usize>) -> Option<usize> {
-    const ONES: u128 = u128::MAX / 0xff;
-    for start in part.clone().step_by(16) {
-        let sixteen: [u8; 16] = list.get(start..start + 16)?.try_into().ok()?;
-        let differs = u128::from_le_bytes(sixteen) ^ (ONES * u128::from(byte));
+    const ONES: u64 = u64::MAX / 0xff;
+    for start in part.clone().step_by(8) {
+        let eight: [u8; 8] = list.get(start..start + 8)?.try_into().ok()?;
+        let differs = u64::from_le_bytes(eight) ^ (ONES * u64::from(byte));
         // The lowest byte that is zero shows in the lowest bit set ("Bit Twiddling Hacks", haszero).
         let zeros = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
         if zeros != 0 {
