@@ -192,6 +192,7 @@ fn outcome(table: &Table, decision: &Decision) -> Outcome {
         }
         Decision::Reply { rule } => match &table.rule(*rule).action {
             Action::Reply(reply) => Outcome::Reply { status: reply.status },
+            // Only rules with a reply are decided so.
             Action::Forward(_) | Action::Redirect(_) => Outcome::NoRoute,
         },
         Decision::Preflight { headers, .. } => Outcome::Preflight { status: 204, headers: headers.clone() },

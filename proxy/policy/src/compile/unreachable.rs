@@ -67,9 +67,10 @@ impl<'a> Search<'a> {
             let own = self.takes(form);
             if taken.cover(&own) {
                 shadows.entry(id).or_insert_with(|| self.shadows(&own, before));
-            } else {
-                reachable[id as usize] = true;
+                continue;
             }
+            // Only what takes something more is kept, so there are few, however many rules are alike.
+            reachable[id as usize] = true;
             taken.add(&own);
             before.push(id);
         }

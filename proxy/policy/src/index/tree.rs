@@ -107,9 +107,8 @@ impl Tree {
     /// Adds a node for what all these hooks have in common after `depth` bytes, or as much of it as one node can hold.
     fn push(&mut self, hooks: &[Hook<'_>], depth: usize, above: NodeId) {
         // The list is sorted, so what the first and the last have in common is common to all.
-        let (one, other) = (hooks[0].path, hooks[hooks.len() - 1].path);
-        let common = one.iter().zip(other).take(depth + LABEL).take_while(|(a, b)| a == b).count();
-        let text = &one[depth..common];
+        let (one, other) = (&hooks[0].path[depth..], &hooks[hooks.len() - 1].path[depth..]);
+        let text = &one[..one.iter().zip(other).take(LABEL).take_while(|(a, b)| a == b).count()];
         let mut label = [0; LABEL];
         label[..text.len()].copy_from_slice(text);
         self.first.push(label[0]);
@@ -118,7 +117,7 @@ impl Tree {
             label_length: text.len() as u16,
             children_count: 0,
             children: 0,
-            depth: common as u32,
+            depth: (depth + text.len()) as u32,
             above,
             exact: 0,
             prefix: 0,
