@@ -103,7 +103,7 @@ async fn an_empty_file_is_refused() -> Claim {
 }
 
 #[tokio::test]
-async fn an_unknown_field_is_refused() -> Claim {
+async fn trap_11_an_unknown_field_is_refused() -> Claim {
     let document = says("after").replace("reply", "timeuot = '1s'\nreply");
     refused(&document, &["routes.all.rules[0].timeuot", "timeout"]).await
 }

@@ -72,7 +72,7 @@ async fn an_upstream_without_an_endpoint_is_503_no_healthy() -> Claim {
 }
 
 #[tokio::test]
-async fn a_refused_connect_is_tried_once_more_on_another_endpoint() -> Claim {
+async fn trap_9_a_refused_connect_is_tried_once_more_on_another_endpoint() -> Claim {
     let (good, dead) = (Upstream::h1("a").await?, Refusing::new()?);
     let proxy = Proxy::start(mesh_to(&[dead.address(), good.address()], "", "")).await?;
     let mut sent = 0;

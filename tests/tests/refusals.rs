@@ -187,7 +187,7 @@ async fn a_body_over_the_listeners_limit_gets_413() -> Claim {
 }
 
 #[tokio::test]
-async fn a_body_that_comes_too_slowly_gets_408() -> Claim {
+async fn trap_16_a_body_that_comes_too_slowly_gets_408_and_is_not_charged_to_the_upstream() -> Claim {
     // After the grace of 5 s; the clients drip meanwhile.
     let (proxy, upstream) = limited("limits.body_rate = '1000B'").await?;
     let one = async {
@@ -214,9 +214,10 @@ async fn a_body_that_comes_too_slowly_gets_408() -> Claim {
     let (one, two) = tokio::try_join!(one, two)?;
     assert_eq!((one, two), ((408, "slow_client".into()), (408, "slow_client".into())));
     assert!(upstream.requests().iter().all(|seen| seen.body_sha256.is_empty()));
-    // Trap 16's ground: the upstream is not to blame.
-    let attempts = proxy.metrics().await?;
-    assert_eq!(attempts.sum("weir_requests_total", &[("reason", "slow_client"), ("code_class", "4xx")]), 2.0);
+    let metrics = proxy.metrics().await?;
+    assert_eq!(metrics.sum("weir_attempts_total", &[("outcome", "client_gone")]), 2.0, "the client's doing");
+    assert_eq!(metrics.sum("weir_upstream_duration_seconds_count", &[]), 0.0, "no sample of a request that was not whole");
+    assert_eq!(metrics.sum("weir_requests_total", &[("reason", "slow_client"), ("code_class", "4xx")]), 2.0);
     Ok(())
 }
 

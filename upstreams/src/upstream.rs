@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_counts_while_it_lives() {
+    fn trap_18_a_lease_counts_while_it_lives() {
         let upstream = upstream(&[1]);
         let lease = upstream.lease(0, &[]).unwrap();
         assert_eq!(upstream.in_flight(), 1);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_answer_keeps_the_old_set_and_a_changed_one_keeps_counts() {
+    fn trap_12_an_empty_answer_keeps_the_old_set_and_a_changed_one_keeps_counts() {
         let upstream = upstream(&[1, 2]);
         let _leases: Vec<_> = (0..4).map(|n| upstream.lease(n << 61 | n << 30, &[])).collect();
         assert!(!upstream.set_addresses(vec![]));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn another_ca_or_protocol_is_another_pool_group() {
+    fn trap_2_another_ca_or_protocol_is_another_pool_group() {
         let tls = |bytes: &[u8]| Tls { sni: "a".into(), trust: Trust::These([bytes.to_vec().into()].into()) };
         let groups = [
             pool_group("x", Protocol::H1, None),
