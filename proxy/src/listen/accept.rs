@@ -1,5 +1,6 @@
 //! The accept loop of one listener.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
@@ -24,36 +25,27 @@ use super::phase::{Phase, reached};
 use super::seat::Seat;
 use super::{h1, h2, tls};
 
-/// After an error of `accept`: so long, doubled with each one that follows. An error repeats at once as long as its cause
-/// lasts (no file descriptor left, no memory), and a loop that asks at once again takes a whole core.
-const PAUSE: Duration = Duration::from_millis(5);
-const PAUSE_AT_MOST: Duration = Duration::from_secs(1);
-
 /// Takes connections until the process stops, then waits for those it has.
 ///
 /// They are its children: when this future is dropped, they end.
-pub(super) async fn run<A>(hall: Arc<Hall<A>>, listener: TcpListener)
+pub(super) async fn run<A>(hall: Arc<Hall<A>>, socket: std::net::TcpListener)
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
+    let listener = register(&hall, socket).await;
     let mut children = JoinSet::new();
     let mut phase = hall.phase.clone();
-    let mut pause = PAUSE;
+    let mut pause = Pause::default();
     loop {
         tokio::select! {
             () = reached(&mut phase, Phase::Stopped) => break,
             Some(ended) = children.join_next() => report(&hall, ended),
             accepted = listener.accept() => match accepted {
                 Ok((tcp, peer)) => {
-                    pause = PAUSE;
+                    pause = Pause::default();
                     admit(&hall, &mut children, tcp, peer);
                 }
-                Err(error) => {
-                    hall.front.rejected(hall.listener, Rejected::AcceptFailed);
-                    tracing::warn!(listener = hall.listener.0, %error, pause = ?pause, "accept failed");
-                    sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE_AT_MOST);
-                }
+                Err(error) => pause.after(&hall, error).await,
             },
         }
     }
@@ -64,6 +56,39 @@ where
     drop(listener);
     while let Some(ended) = children.join_next().await {
         report(&hall, ended);
+    }
+}
+
+/// Hands the socket to the runtime. Where there is no room for it, as long as that takes: a process with a bound socket
+/// that nobody accepts from looks alive and is not.
+async fn register<A>(hall: &Hall<A>, socket: std::net::TcpListener) -> TcpListener {
+    let mut pause = Pause::default();
+    loop {
+        match socket.try_clone().and_then(TcpListener::from_std) {
+            Ok(listener) => return listener,
+            Err(error) => pause.after(hall, error).await,
+        }
+    }
+}
+
+/// A pause after an error of `accept`, twice as long after each one that follows at once. Its cause (no file descriptor
+/// left, no memory) mostly lasts, and a loop that asks again at once takes a whole core.
+struct Pause(Duration);
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self(Duration::from_millis(5))
+    }
+}
+
+impl Pause {
+    const AT_MOST: Duration = Duration::from_secs(1);
+
+    async fn after<A>(&mut self, hall: &Hall<A>, error: io::Error) {
+        hall.front.rejected(hall.listener, Rejected::AcceptFailed);
+        tracing::warn!(listener = %hall.name, %error, pause = ?self.0, "cannot accept");
+        sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Self::AT_MOST);
     }
 }
 
@@ -152,11 +177,19 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
 
 /// `age` give or take a tenth, so that connections that came together do not go together.
 fn jittered(age: Duration) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    /// What the standard library's hasher makes of nothing under a key of its own is as good as dice.
-    fn dice() -> u64 {
-        RandomState::new().hash_one(())
+    // What the standard library's hasher makes of nothing, under a key of its own each time, is as good as dice.
+    let dice = RandomState::new().hash_one(());
+    age.mul_f64(0.9 + 0.2 * (dice as f64 / u64::MAX as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_differ_by_a_tenth_at_most() {
+        let ages: Vec<_> = (0..1000).map(|_| jittered(Duration::from_secs(3600)).as_secs()).collect();
+        assert!(ages.iter().all(|age| (3240..=3960).contains(age)));
+        assert!(ages.iter().any(|age| *age < 3300) && ages.iter().any(|age| *age > 3900));
     }
-    let share = dice() as f64 / u64::MAX as f64;
-    age.mul_f64(0.9 + 0.2 * share)
 }

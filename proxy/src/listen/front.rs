@@ -50,15 +50,3 @@ pub enum Rejected {
     /// An HTTP/2 request that Pingora's HTTP/2 layer answered or reset before anybody saw it.
     H2Request,
 }
-
-impl Rejected {
-    pub const ALL: [Self; 7] = [
-        Self::AcceptFailed,
-        Self::TotalLimit,
-        Self::ClientLimit,
-        Self::HandshakeTimeout,
-        Self::HandshakeFailed,
-        Self::H2Handshake,
-        Self::H2Request,
-    ];
-}

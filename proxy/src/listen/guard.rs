@@ -23,15 +23,11 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use pingora::http::ResponseHeader;
+use pingora::protocols::SocketDigest;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
-use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
-    UniqueIDType,
-};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -76,6 +72,8 @@ pub(super) struct Guard<T> {
     collects: bool,
     /// Something was written since the last flush.
     dirty: bool,
+    /// The sending side was closed.
+    closed: bool,
     alarm: Alarm,
 }
 
@@ -106,12 +104,37 @@ impl<T: Transport> Guard<T> {
             written: 0,
             collects: true,
             dirty: false,
+            closed: false,
             alarm: Alarm::default(),
         })
     }
 
     pub fn facts(&self) -> &Arc<Connection> {
         &self.facts
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.fd
+    }
+
+    pub fn socket_digest(&self) -> Arc<SocketDigest> {
+        self.digests.socket.clone()
+    }
+
+    /// `None` without TLS.
+    pub fn tls_digest(&self) -> Option<Arc<SslDigest>> {
+        self.digests.tls.clone()
+    }
+
+    /// The way by which [`Connection::of`] finds the facts: the one place of a session's digest that takes a value of
+    /// our own.
+    pub fn proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        if let Some(made) = self.digests.proxy.get() {
+            return Some(made.clone());
+        }
+        let empty = ResponseHeader::build_no_case(200, Some(0)).ok()?;
+        let made = Arc::new(ProxyDigest::new(Box::new(empty), Some(Box::new(self.facts.clone()))));
+        Some(self.digests.proxy.get_or_init(|| made).clone())
     }
 
     /// From here on HTTP/2 is spoken, beginning with `read`: bytes pass as they are.
@@ -176,19 +199,15 @@ impl<T: Transport> Guard<T> {
         }
     }
 
-    /// Writes `bytes` as the last ones, and closes in peace.
+    /// Writes `bytes` as the last ones, closes the sending side, and reads on for a while whatever was read before.
     pub async fn finish(&mut self, bytes: &[u8]) {
         let until = Instant::now() + LINGER;
         let mut left = bytes;
-        let sent = poll_fn(|cx| -> Poll<io::Result<()>> {
+        let sent = self.by(until, |mut this, cx| {
             while !left.is_empty() {
-                match Pin::new(&mut *self).poll_write(cx, left)? {
-                    Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    Poll::Ready(some) => left = &left[some..],
-                    Poll::Pending => {
-                        ready!(self.alarm.poll(until, cx));
-                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                    }
+                match ready!(this.as_mut().poll_write(cx, left))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    some => left = &left[some..],
                 }
             }
             Poll::Ready(Ok(()))
@@ -198,11 +217,41 @@ impl<T: Transport> Guard<T> {
         }
     }
 
+    /// Closes a connection that nobody needs any more, in peace.
+    pub async fn hang_up(&mut self) {
+        let until = Instant::now() + LINGER;
+        if self.close(until).await.is_ok() && self.has_unread().await {
+            self.linger(until).await;
+        }
+    }
+
+    /// After an exchange that ended without a close: nobody said that its answer is whole, so no end is written, but what
+    /// was answered shall arrive.
+    pub async fn abandon(&mut self) {
+        if self.closed {
+            return;
+        }
+        let until = Instant::now() + LINGER;
+        let flushed = self.by(until, |this, cx| this.poll_flush(cx)).await;
+        if flushed.is_ok() && self.has_unread().await {
+            self.linger(until).await;
+        }
+    }
+
     /// Sends what was collected and closes the sending side, until `until` at the latest.
     async fn close(&mut self, until: Instant) -> io::Result<()> {
+        self.closed = true;
+        self.by(until, |this, cx| this.poll_shutdown(cx)).await
+    }
+
+    /// What `poll` comes to, or `TimedOut` at `until`.
+    async fn by<F>(&mut self, until: Instant, mut poll: F) -> io::Result<()>
+    where
+        F: FnMut(Pin<&mut Self>, &mut Context<'_>) -> Poll<io::Result<()>>,
+    {
         poll_fn(|cx| {
-            if let Poll::Ready(closed) = Pin::new(&mut *self).poll_shutdown(cx) {
-                return Poll::Ready(closed);
+            if let Poll::Ready(done) = poll(Pin::new(&mut *self), cx) {
+                return Poll::Ready(done);
             }
             ready!(self.alarm.poll(until, cx));
             Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -229,14 +278,20 @@ impl<T: Transport> Guard<T> {
     }
 
     /// Whether a close now would throw away bytes that the client sent.
-    fn has_unread(&mut self, cx: &mut Context<'_>) -> bool {
+    async fn has_unread(&mut self) -> bool {
         if self.framing.is_body() || !self.aside.is_empty() {
             return true;
         }
-        let mut space = [MaybeUninit::uninit(); AHEAD];
-        let mut got = ReadBuf::uninit(&mut space);
-        self.half_closed.is_none()
-            && matches!(self.poll_io(cx, &mut got), Poll::Ready(Ok(())) if !got.filled().is_empty())
+        if self.half_closed.is_some() {
+            return false;
+        }
+        poll_fn(|cx| {
+            let mut space = [MaybeUninit::uninit(); AHEAD];
+            let mut got = ReadBuf::uninit(&mut space);
+            let read = self.poll_io(cx, &mut got);
+            Poll::Ready(matches!(read, Poll::Ready(Ok(()))) && !got.filled().is_empty())
+        })
+        .await
     }
 
     /// A read from below, counted.
@@ -435,57 +490,6 @@ impl<T: Transport> AsyncWrite for Guard<T> {
     }
 }
 
-#[async_trait]
-impl<T: Transport> Shutdown for Guard<T> {
-    /// Pingora's last call on a connection that it does not keep.
-    async fn shutdown(&mut self) {
-        let until = Instant::now() + LINGER;
-        if self.close(until).await.is_ok() && poll_fn(|cx| Poll::Ready(self.has_unread(cx))).await {
-            self.linger(until).await;
-        }
-    }
-}
-
-impl<T> UniqueID for Guard<T> {
-    fn id(&self) -> UniqueIDType {
-        self.fd
-    }
-}
-
-impl<T> Ssl for Guard<T> {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.digests.tls.clone()
-    }
-}
-
-impl<T> GetTimingDigest for Guard<T> {
-    /// Nobody here asks: [`Connection::opened`] says it.
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl<T> GetProxyDigest for Guard<T> {
-    /// The way by which [`Connection::of`] finds the facts: the one place of a session's digest that takes a value of
-    /// our own.
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        if let Some(made) = self.digests.proxy.get() {
-            return Some(made.clone());
-        }
-        let empty = ResponseHeader::build_no_case(200, Some(0)).ok()?;
-        let made = Arc::new(ProxyDigest::new(Box::new(empty), Some(Box::new(self.facts.clone()))));
-        Some(self.digests.proxy.get_or_init(|| made).clone())
-    }
-}
-
-impl<T> GetSocketDigest for Guard<T> {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        Some(self.digests.socket.clone())
-    }
-}
-
-impl<T> Peek for Guard<T> {}
-
 impl<T> fmt::Debug for Guard<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("fd", &self.fd).field("facts", &self.facts).finish_non_exhaustive()
@@ -493,4 +497,4 @@ impl<T> fmt::Debug for Guard<T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use pingora::apps::HttpServerApp;
-use pingora::protocols::Shutdown;
 use pingora::protocols::http::ServerSession;
 use tokio::time::Instant;
 
@@ -14,6 +13,7 @@ use super::framing::Framing;
 use super::guard::{Guard, Transport};
 use super::hall::Hall;
 use super::head::{Body, Fault, HeadInfo, Reader, Refusal};
+use super::loan::Lender;
 use super::phase::{Phase, reached};
 use super::upgrading::Upgrading;
 use super::{h2, seat::Seat};
@@ -41,6 +41,7 @@ where
     A: HttpServerApp + Send + Sync + 'static,
     T: Transport,
 {
+    let lender = Lender::new();
     let mut phase = hall.phase.clone();
     let mut stopped = pin!(reached(&mut phase, Phase::Stopped));
     loop {
@@ -52,10 +53,10 @@ where
             () = &mut stopped => Ok(0),
         };
         if !matches!(first, Ok(1..)) {
-            return guard.shutdown().await;
+            return guard.hang_up().await;
         }
         match arrive(hall, &mut guard, &mut bytes).await {
-            Arrived::Request(request) => match exchange(hall, guard, bytes, request).await {
+            Arrived::Request(request) => match exchange(hall, &lender, guard, bytes, request).await {
                 Some(kept) => guard = kept,
                 None => return,
             },
@@ -64,7 +65,7 @@ where
                 return h2::serve(hall, guard, seat).await;
             }
             Arrived::Refused(refusal) => return refuse(hall, guard, &refusal).await,
-            Arrived::Nothing => return guard.shutdown().await,
+            Arrived::Nothing => return guard.hang_up().await,
         }
     }
 }
@@ -105,6 +106,7 @@ async fn arrive<A, T: Transport>(hall: &Hall<A>, guard: &mut Guard<T>, bytes: &m
 /// Hands one request to Pingora; gives the guard back if another may follow.
 async fn exchange<A, T>(
     hall: &Hall<A>,
+    lender: &Lender<T>,
     mut guard: Box<Guard<T>>,
     mut bytes: BytesMut,
     Request { head, own, framing }: Request,
@@ -120,7 +122,7 @@ where
     let facts = guard.facts().clone();
     facts.begin_request();
 
-    let mut session = ServerSession::new_http1(guard);
+    let mut session = ServerSession::new_http1(lender.lend(guard));
     session.set_pipelined_prefix(bytes);
     if head.websocket && head.body == Body::None {
         if !session.read_request().await.is_ok_and(|whole| whole) {
@@ -128,16 +130,16 @@ where
         }
         session = ServerSession::new_custom(Box::new(Upgrading::new(session)));
     }
-    let kept = hall.app.process_new_http(session, facts.stage().leaving()).await;
+    let is_kept = hall.app.process_new_http(session, facts.stage().leaving()).await.is_some();
     facts.set_deadline(None);
 
-    let (stream, _) = kept?.consume();
-    let mut guard = stream.into_any().downcast::<Guard<T>>().ok()?;
-    if guard.is_at_end_of_request() {
-        return Some(guard);
+    let mut guard = lender.take()?;
+    match is_kept {
+        true if guard.is_at_end_of_request() => return Some(guard),
+        // A part of the body was left unread: what follows is no head.
+        true => guard.hang_up().await,
+        false => guard.abandon().await,
     }
-    // Whoever kept the connection left a part of the body unread: what follows is no head.
-    guard.shutdown().await;
     None
 }
 

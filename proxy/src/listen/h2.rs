@@ -25,6 +25,7 @@ use super::connection::Connection;
 use super::front::Rejected;
 use super::guard::{Guard, Transport};
 use super::hall::Hall;
+use super::loan::Lender;
 use super::phase::{Phase, reached};
 use super::seat::Seat;
 use super::stream::Stream as Exchange;
@@ -109,6 +110,8 @@ where
     T: Transport,
 {
     let facts = guard.facts().clone();
+    let lender = Lender::new();
+    let guard = lender.lend(guard);
     let digest = Arc::new(Digest {
         ssl_digest: guard.get_ssl_digest(),
         timing_digest: guard.get_timing_digest(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use weir_config::names::Name;
 
 use super::front::{Front, ListenerIndex};
 use super::phase::{Phase, Stage};
@@ -11,6 +12,7 @@ use super::seat::Seats;
 use super::terms::Terms;
 
 pub(super) struct Hall<A> {
+    pub name: Name,
     pub listener: ListenerIndex,
     pub app: Arc<A>,
     pub front: Arc<dyn Front>,

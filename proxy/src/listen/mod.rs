@@ -2,8 +2,8 @@
 //!
 //! The way of a connection: [`accept`] gives it a [`seat`] or turns it away, shakes hands ([`tls`], [`resolver`]), and puts
 //! the [`guard`] around it. [`h1`] and [`h2`] then live through it: they wait, read heads ([`head`]), hand requests to a
-//! Pingora application, and end it by the rules of [`phase`] and [`terms`]. The facts of a connection ([`Connection`])
-//! reach every request on it. The rest of the proxy is heard and told through [`Front`].
+//! Pingora application (with the guard on [`loan`]), and end it by the rules of [`phase`] and [`terms`]. The facts of a
+//! connection ([`Connection`]) reach every request on it. The rest of the proxy is heard and told through [`Front`].
 //!
 //! # Decisions
 //! * The accept loop is ours: Pingora's listeners are fixed at start, take connections without a bound, wait 60 s for a
@@ -26,6 +26,7 @@ mod h1;
 mod h2;
 mod hall;
 pub mod head;
+mod loan;
 mod patience;
 mod phase;
 mod resolver;
@@ -133,6 +134,7 @@ impl Listeners {
             let Bound { index, socket, tls, terms, name, .. } = bound;
             let seats = Seats::new(index, &terms, tally.clone(), front.clone());
             let hall = Hall {
+                name,
                 listener: index,
                 app: app.clone(),
                 front: front.clone(),
@@ -142,13 +144,7 @@ impl Listeners {
                 phase: phase.clone(),
                 stage: stage.clone(),
             };
-            aborts.push(tasks.spawn(async move {
-                // It is not blocking, so this fails only where the runtime has no room for it.
-                match tokio::net::TcpListener::from_std(socket) {
-                    Ok(listener) => accept::run(Arc::new(hall), listener).await,
-                    Err(error) => tracing::error!(listener = %name, %error, "cannot accept"),
-                }
-            }));
+            aborts.push(tasks.spawn(accept::run(Arc::new(hall), socket)));
         }
         Serving { tally, aborts, _tasks: tasks }
     }

@@ -1,6 +1,6 @@
 //! HTTP/1.
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use weir_proxy::listen::Fault;
 
 use crate::world::{Client, World};
@@ -108,6 +108,19 @@ async fn a_refused_request_is_answered_and_the_connection_closed() {
         assert!(client.is_closed().await, "{fault:?}");
         assert_eq!(world.heard.now().refused.last().map(|refusal| refusal.fault), Some(fault));
     }
+}
+
+#[tokio::test]
+async fn an_answer_in_the_middle_of_an_upload_arrives_without_a_reset() {
+    let world = World::start("");
+    let mut client = Client::new(world.connect().await);
+    let upload = "x".repeat(500_000);
+    client.send(format!("POST /too-large HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n{upload}")).await;
+    assert_eq!(client.answer().await.status, 413);
+    client.stream.shutdown().await.expect("an open connection");
+    let mut rest = Vec::new();
+    client.stream.read_to_end(&mut rest).await.expect("an end, not a reset");
+    assert_eq!(rest, b"");
 }
 
 #[tokio::test]

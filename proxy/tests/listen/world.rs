@@ -138,6 +138,13 @@ impl HttpServerApp for App {
         }
         let connection = Connection::of(&session)?.clone();
         let (method, path) = (session.req_header().method.clone(), session.req_header().uri.path().to_owned());
+        if path == "/too-large" {
+            // As Pingora's proxy leaves a request that failed: the answer is written, the body not read, nothing closed.
+            let mut head = ResponseHeader::build(413, Some(1)).ok()?;
+            head.insert_header("content-length", 0).ok()?;
+            session.write_response_header(Box::new(head)).await.ok()?;
+            return None;
+        }
         let mut body = Vec::new();
         while let Some(chunk) = session.read_request_body().await.ok()? {
             body.extend_from_slice(&chunk);

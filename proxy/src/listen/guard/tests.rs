@@ -13,7 +13,7 @@ use crate::listen::head::Body;
 use crate::listen::phase::{Phase, Stage};
 
 /// One end of a pipe that counts what is written at a time.
-struct Wire {
+pub(in crate::listen) struct Wire {
     pipe: DuplexStream,
     writes: Arc<AtomicUsize>,
 }
@@ -53,8 +53,8 @@ impl AsyncWrite for Wire {
     }
 }
 
-struct Scene {
-    guard: Box<Guard<Wire>>,
+pub(in crate::listen) struct Scene {
+    pub(in crate::listen) guard: Box<Guard<Wire>>,
     client: DuplexStream,
     writes: Arc<AtomicUsize>,
 }
@@ -69,7 +69,7 @@ fn facts() -> Connection {
 }
 
 /// A request whose body is framed by `body` has begun.
-fn scene(body: Body) -> Scene {
+pub(in crate::listen) fn scene(body: Body) -> Scene {
     let (client, pipe) = duplex(4 << 20);
     let writes = Arc::new(AtomicUsize::new(0));
     let mut guard = Guard::new(Wire { pipe, writes: writes.clone() }, 7, facts(), None, 500);
@@ -305,7 +305,7 @@ async fn the_last_answer_is_followed_by_a_short_linger() {
     assert_eq!(scene.received().await, b"", "the sending side is closed");
 
     let mut scene = self::scene(Body::None);
-    Shutdown::shutdown(&mut *scene.guard).await;
+    scene.guard.hang_up().await;
     assert_eq!(start.elapsed(), LINGER, "nothing is unread, nothing to linger for");
 }
 
@@ -325,16 +325,21 @@ async fn a_linger_ends_when_the_client_does_or_sends_too_much() {
     assert!(scene.guard.facts.bytes_in() < 2 * LINGER_BYTES as u64);
 }
 
-#[tokio::test]
-async fn pingora_finds_the_facts() {
-    let scene = scene(Body::None);
-    let facts = scene.guard.facts.clone();
-    let digest = scene.guard.get_proxy_digest().expect("a digest");
-    let found = digest.user_data.as_ref().and_then(|data| data.downcast_ref::<Arc<Connection>>());
-    assert!(found.is_some_and(|found| Arc::ptr_eq(found, &facts)));
-    assert_eq!(scene.guard.id(), 7);
-    let peer = scene.guard.get_socket_digest().and_then(|digest| digest.peer_addr().cloned());
-    assert_eq!(peer.and_then(|peer| peer.as_inet().copied()), Some(facts.peer));
+#[tokio::test(start_paused = true)]
+async fn what_was_answered_arrives_though_nobody_closed() {
+    let mut scene = scene(Body::Length(1_000_000));
+    scene.guard.write_all(b"413").await.expect("room");
+    let start = Instant::now();
+    scene.guard.abandon().await;
+    assert_eq!(start.elapsed(), LINGER, "the client may still be sending");
+    assert_eq!(scene.received().await, b"413");
+    let more = futures::FutureExt::now_or_never(scene.received());
+    assert_eq!(more, None, "no end is written, for nobody knows whether it is the end");
+
+    let mut scene = self::scene(Body::None);
+    scene.guard.hang_up().await;
+    scene.guard.abandon().await;
+    assert_eq!(start.elapsed(), LINGER, "it was closed in peace already");
 }
 
 proptest! {
@@ -361,7 +366,7 @@ proptest! {
                         guard.flush().await.expect("an open pipe");
                     }
                 }
-                Shutdown::shutdown(&mut *guard).await;
+                guard.hang_up().await;
             };
             let mut received = Vec::new();
             let (_, read) = tokio::join!(write, client.read_to_end(&mut received));
