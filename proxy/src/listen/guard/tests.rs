@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::watch;
 
+use super::goodbye::{LINGER, LINGER_BYTES};
 use super::*;
 use crate::listen::connection::Life;
 use crate::listen::front::ListenerIndex;
