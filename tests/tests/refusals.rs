@@ -216,7 +216,11 @@ async fn trap_16_a_body_that_comes_too_slowly_gets_408_and_is_not_charged_to_the
     assert!(upstream.requests().iter().all(|seen| seen.body_sha256.is_empty()));
     let metrics = proxy.metrics().await?;
     assert_eq!(metrics.sum("weir_attempts_total", &[("outcome", "client_gone")]), 2.0, "the client's doing");
-    assert_eq!(metrics.sum("weir_upstream_duration_seconds_count", &[]), 0.0, "no sample of a request that was not whole");
+    assert_eq!(
+        metrics.sum("weir_upstream_duration_seconds_count", &[]),
+        0.0,
+        "no sample of a request that was not whole"
+    );
     assert_eq!(metrics.sum("weir_requests_total", &[("reason", "slow_client"), ("code_class", "4xx")]), 2.0);
     Ok(())
 }

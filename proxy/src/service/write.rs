@@ -1,7 +1,5 @@
 //! Writes our own answers.
 
-use std::time::Duration;
-
 use http::{Method, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -10,9 +8,6 @@ use crate::request::{Exchange, LocalReply, verdict};
 
 /// The largest request body that is read to its end so that the connection can be used again after our answer.
 const WORTH_READING: u64 = 64 << 10;
-
-/// How long a client that sends a body which nobody wants is listened to before its connection is closed.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// Writes a whole answer. A connection whose request body is not worth reading to its end is closed after it.
 pub async fn reply(session: &mut Session, exchange: &mut Exchange, answer: LocalReply) -> pingora::Result<()> {
@@ -55,11 +50,6 @@ pub async fn reply(session: &mut Session, exchange: &mut Exchange, answer: Local
     } else {
         exchange.sent += body.len() as u64;
         session.write_response_body(Some(body), true).await?;
-    }
-    if unread && !worth_reading {
-        // A connection that is closed with bytes unread is reset, and a client that still sends would lose the answer.
-        session.set_total_drain_timeout(Some(LINGER));
-        let _ = session.as_downstream_mut().drain_request_body().await;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::*;
 /// How long, and how much, is read and dropped after the last answer, so that its bytes are not lost: a close with
 /// unread bytes resets the connection, and a reset discards what the client has not read yet (RFC 9112 section 9.6).
 pub(super) const LINGER: Duration = Duration::from_secs(1);
-pub(super) const LINGER_BYTES: usize = 1024 * 1024;
+pub(super) const LINGER_BYTES: usize = 32 * 1024 * 1024;
 
 impl<T: Transport> Guard<T> {
     /// Writes `bytes` as the last ones, closes the sending side, and reads on for a while whatever was read before.
